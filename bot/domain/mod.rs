@@ -1,0 +1,11 @@
+//! The pure rules: every decision is a function of state, input and time.
+//!
+//! Nothing here waits, reads a clock, draws a random number or touches the outside. Features stand in their order; a
+//! later one may know an earlier one, never the other way round.
+
+pub mod diagnostic;
+pub mod duration;
+pub mod ids;
+pub mod people;
+pub mod time;
+pub mod timeline;

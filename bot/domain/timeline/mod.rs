@@ -1,0 +1,155 @@
+//! The one log: what happened, who did it, when, chained so that a later edit shows.
+//!
+//! Entries are only ever added. Each incident has a chain of its own, and one chain holds what belongs to no incident
+//! (halts, alerts without a route). An entry's hash covers its content and the hash before it.
+
+use std::fmt;
+
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{ids::IncidentId, people::Actor, time::Time};
+
+/// The log that an entry belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Chain {
+    /// What belongs to no incident.
+    System,
+    /// The timeline of one incident.
+    Incident(IncidentId),
+}
+
+impl Chain {
+    /// The number under which the chain is stored: 0 for the system's, else the incident's.
+    pub fn number(self) -> i64 {
+        match self {
+            Chain::System => 0,
+            Chain::Incident(id) => id.0,
+        }
+    }
+
+    /// The chain stored under this number.
+    pub fn numbered(number: i64) -> Self {
+        if number == 0 { Chain::System } else { Chain::Incident(IncidentId(number)) }
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Chain::System => f.write_str("SYSTEM"),
+            Chain::Incident(id) => id.fmt(f),
+        }
+    }
+}
+
+/// The citation of an entry: `INC-42#7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryRef {
+    /// The log it stands in.
+    pub chain: Chain,
+    /// Its place there, from 1.
+    pub seq: i64,
+}
+
+impl fmt::Display for EntryRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.chain, self.seq)
+    }
+}
+
+/// Something that can stand in the log. Each feature has one such enum, written as `{"kind": …, …}`.
+pub trait Event: Serialize + DeserializeOwned {
+    /// The sentence that people read: who is the entry's actor, so this starts with a verb, and has no period.
+    fn sentence(&self) -> String;
+}
+
+/// An entry before it has its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// Who or what caused it.
+    pub actor: Actor,
+    /// When the source says that it happened, if it says so.
+    pub source_at: Option<Time>,
+    /// The event's `kind`.
+    pub kind: String,
+    /// The event, as JSON with its `kind`.
+    pub body: serde_json::Value,
+    /// The sentence that people read.
+    pub text: String,
+}
+
+impl Draft {
+    /// An entry about this event. The event must serialize to an object with a `kind`, as the enums of the features do.
+    pub fn new(actor: Actor, event: &impl Event) -> Self {
+        let body = serde_json::to_value(event).unwrap_or_default();
+        let kind = body.get("kind").and_then(|kind| kind.as_str()).unwrap_or("unknown").to_owned();
+        Self { actor, source_at: None, kind, body, text: event.sentence() }
+    }
+
+    /// Adds the moment that the source gives.
+    #[must_use]
+    pub fn source_at(mut self, at: Time) -> Self {
+        self.source_at = Some(at);
+        self
+    }
+}
+
+/// A line of the timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// How it is cited.
+    pub reference: EntryRef,
+    /// When it was committed, by the bot's clock.
+    pub at: Time,
+    /// What it says.
+    pub draft: Draft,
+    /// Hash of this entry and the one before it, in hexadecimal.
+    pub hash: String,
+}
+
+impl Entry {
+    /// The event, if it is one of this feature's.
+    pub fn event<E: Event>(&self) -> Option<E> {
+        serde_json::from_value(self.draft.body.clone()).ok()
+    }
+}
+
+/// The hash of an entry that follows the one with the hash `previous` (empty for the first of a chain).
+///
+/// SHA-256 over the fields as one JSON array, so that no two entries can run together into the same bytes.
+pub fn chained(previous: &str, reference: EntryRef, at: Time, draft: &Draft) -> String {
+    let fields = serde_json::json!([
+        previous,
+        reference.chain.number(),
+        reference.seq,
+        at.millis(),
+        draft.source_at.map(Time::millis),
+        draft.actor,
+        draft.kind,
+        draft.body.to_string(),
+        draft.text,
+    ]);
+    hex::encode(Sha256::digest(fields.to_string().as_bytes()))
+}
+
+/// Where a chain no longer fits together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("timeline entry {0} is not what was written: its hash does not fit")]
+pub struct Broken(pub EntryRef);
+
+/// Checks a whole chain, in order from its first entry.
+///
+/// # Errors
+/// Names the first entry whose content, place or predecessor is not what was hashed.
+pub fn verify(entries: &[Entry]) -> Result<(), Broken> {
+    let mut previous = "";
+    for (index, entry) in entries.iter().enumerate() {
+        let in_order = usize::try_from(entry.reference.seq).is_ok_and(|seq| seq == index + 1);
+        if !in_order || chained(previous, entry.reference, entry.at, &entry.draft) != entry.hash {
+            return Err(Broken(entry.reference));
+        }
+        previous = &entry.hash;
+    }
+    Ok(())
+}

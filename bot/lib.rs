@@ -1,0 +1,3 @@
+//! Firewarden: incident response and deployment automation, steered from chat.
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The `firewarden` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Every test that drives the bot from outside: stories, crash proofs and the checks on the tree itself.

@@ -1,3 +1,5 @@
 //! Firewarden: incident response and deployment automation, steered from chat.
 
 pub mod domain;
+pub mod engine;
+pub mod store;

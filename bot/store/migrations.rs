@@ -1,0 +1,43 @@
+//! Brings a file forward to this version's schema, never back.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    SqlSafeStr, SqliteConnection,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+use super::{Fault, FaultKind, Result};
+
+/// Every migration that was ever shipped, in order: number, what it changes, statements.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "the log", include_str!("../../migrations/0001_the_log.sql"))];
+
+/// Applies what is missing, each migration in a transaction of its own.
+///
+/// # Errors
+/// [`FaultKind::Newer`] when the file has a migration that this program does not know, or one with other contents.
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|(number, name, sql)| {
+            Migration::new(*number, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false)
+        })
+        .collect();
+    let migrator = Migrator::with_migrations(migrations);
+    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => Fault::new(FaultKind::Newer, format!("it has migration {version}")),
+        MigrateError::VersionMismatch(version) => {
+            Fault::new(FaultKind::Newer, format!("its migration {version} is another one than this program's"))
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Fault::from(error),
+        other => Fault::defect(other.to_string()),
+    })?;
+    sqlx::query(
+        "insert into instance (id, created_at, beat_at) select $1, $2, $2 where not exists (select 1 from instance)",
+    )
+    .bind(uuid::Uuid::now_v7().to_string())
+    .bind(jiff::Timestamp::now().as_millisecond())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

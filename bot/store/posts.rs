@@ -1,0 +1,180 @@
+//! Messages that are sent once and in order: the outbox. A row is the promise that the message goes out.
+
+use super::{Reader, Result, Row, Tx, Wake, row::json};
+use crate::domain::{ids::IncidentId, time::Time};
+
+/// A message that waits, or has been dealt with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    /// Its place in the order.
+    pub id: i64,
+    /// The channel's name in the configuration.
+    pub channel: String,
+    /// Whether it is a page: it goes ahead of everything else.
+    pub is_page: bool,
+    /// The incident in whose thread it belongs.
+    pub incident: Option<IncidentId>,
+    /// The message, as the engine wrote it.
+    pub body: serde_json::Value,
+    /// Sent along, so that a chat that knows nonces takes it once.
+    pub nonce: String,
+    /// When it was committed.
+    pub created_at: Time,
+    /// Not to be sent after this.
+    pub expires_at: Option<Time>,
+    /// How often sending it was tried.
+    pub attempts: i64,
+    /// When a chat took it.
+    pub sent_at: Option<Time>,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub struct NewPost<'a> {
+    /// The channel's name in the configuration.
+    pub channel: &'a str,
+    /// Whether it is a page.
+    pub is_page: bool,
+    /// The incident in whose thread it belongs.
+    pub incident: Option<IncidentId>,
+    /// The message.
+    pub body: &'a serde_json::Value,
+    /// Not to be sent after this.
+    pub expires_at: Option<Time>,
+}
+
+/// Puts a message into the outbox.
+pub async fn add(tx: &mut Tx, post: &NewPost<'_>, now: Time) -> Result<i64> {
+    let row = tx
+        .row(
+            "insert into posts (channel, lane, incident, body, nonce, created_at, due_at, expires_at, state) \
+             values ($1, $2, $3, $4, '', $5, $5, $6, 'waiting') returning id",
+            &[
+                post.channel.into(),
+                (!post.is_page).into(),
+                post.incident.map(|id| id.0).into(),
+                (&json(post.body)?).into(),
+                now.into(),
+                post.expires_at.into(),
+            ],
+        )
+        .await?;
+    let id = row.map_or(Ok(0), |row| row.int("id"))?;
+    // Unique per store and post, and at most 25 characters, which is what Discord takes.
+    tx.execute(
+        "update posts set nonce = (select substr(replace(id, '-', ''), 17, 12) from instance) || '-' || id where id = $1",
+        &[id.into()],
+    )
+    .await?;
+    tx.wake(Wake::Delivery);
+    Ok(id)
+}
+
+/// The next message of each channel that may be sent: pages first, then in order. One that was put off holds back those
+/// after it in its channel and lane.
+pub async fn next(reader: &mut Reader, now: Time) -> Result<Vec<Post>> {
+    let rows = reader
+        .rows(
+            "select * from posts p where state = 'waiting' and due_at <= $1 and id = \
+             (select min(id) from posts q where q.state = 'waiting' and q.channel = p.channel and q.lane = p.lane) \
+             order by lane, id",
+            &[now.into()],
+        )
+        .await?;
+    rows.iter().map(post).collect()
+}
+
+/// When the earliest message that was put off may be tried again.
+pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
+    let row = reader.row("select min(due_at) as due_at from posts where state = 'waiting'", &[]).await?;
+    row.map_or(Ok(None), |row| row.opt_time("due_at"))
+}
+
+/// A chat has taken the message, under this name.
+pub async fn sent(tx: &mut Tx, id: i64, message: &str, now: Time) -> Result<()> {
+    tx.execute(
+        "update posts set state = 'sent', sent_at = $2, message = $3, trouble = null where id = $1",
+        &[id.into(), now.into(), message.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The message is to be tried again at `due_at`.
+pub async fn put_off(tx: &mut Tx, id: i64, due_at: Time, trouble: &str) -> Result<()> {
+    tx.execute(
+        "update posts set due_at = $2, attempts = attempts + 1, trouble = $3 where id = $1",
+        &[id.into(), due_at.into(), trouble.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The message will never be sent: it came too late.
+pub async fn expired(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute("update posts set state = 'expired' where id = $1", &[id.into()]).await?;
+    Ok(())
+}
+
+/// The message will never be sent: the chat does not take it, however often it is tried.
+pub async fn refused(tx: &mut Tx, id: i64, trouble: &str) -> Result<()> {
+    tx.execute("update posts set state = 'refused', trouble = $2 where id = $1", &[id.into(), trouble.into()]).await?;
+    Ok(())
+}
+
+/// The messages of an incident, in order.
+pub async fn of_incident(reader: &mut Reader, incident: IncidentId) -> Result<Vec<Post>> {
+    let rows = reader.rows("select * from posts where incident = $1 order by id", &[incident.0.into()]).await?;
+    rows.iter().map(post).collect()
+}
+
+/// The newest messages of a channel, or of all, oldest of them first.
+pub async fn newest(reader: &mut Reader, limit: i64) -> Result<Vec<Post>> {
+    let rows = reader.rows("select * from posts order by id desc limit $1", &[limit.into()]).await?;
+    rows.iter().rev().map(post).collect()
+}
+
+/// What waits: how many messages, and since when the oldest and the oldest page wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many messages wait.
+    pub count: i64,
+    /// Since when the oldest waits.
+    pub since: Option<Time>,
+    /// Since when the oldest page waits.
+    pub page_since: Option<Time>,
+}
+
+/// What waits in the outbox.
+pub async fn waiting(reader: &mut Reader) -> Result<Waiting> {
+    let row = reader
+        .row(
+            "select count(*) as count, min(created_at) as since, \
+             min(case when lane = 0 then created_at end) as page_since from posts where state = 'waiting'",
+            &[],
+        )
+        .await?;
+    match row {
+        Some(row) => Ok(Waiting {
+            count: row.int("count")?,
+            since: row.opt_time("since")?,
+            page_since: row.opt_time("page_since")?,
+        }),
+        None => Ok(Waiting::default()),
+    }
+}
+
+fn post(row: &Row) -> Result<Post> {
+    Ok(Post {
+        id: row.int("id")?,
+        channel: row.text("channel")?,
+        is_page: row.int("lane")? == 0,
+        incident: row.opt_int("incident")?.map(IncidentId),
+        body: row.json("body")?,
+        nonce: row.text("nonce")?,
+        created_at: row.time("created_at")?,
+        expires_at: row.opt_time("expires_at")?,
+        attempts: row.int("attempts")?,
+        sent_at: row.opt_time("sent_at")?,
+    })
+}

@@ -1,0 +1,122 @@
+//! Values that go into statements and come out of rows. Times are milliseconds, documents are JSON text.
+
+use serde::de::DeserializeOwned;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{Fault, Result};
+use crate::domain::time::Time;
+
+/// A value for a `$n` of a statement.
+#[derive(Debug, Clone, Copy)]
+pub enum Bind<'a> {
+    /// An integer, a time, an id, or a truth value.
+    Int(Option<i64>),
+    /// Text, or JSON as text.
+    Text(Option<&'a str>),
+}
+
+impl From<i64> for Bind<'_> {
+    fn from(value: i64) -> Self {
+        Bind::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Bind<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Bind::Int(value)
+    }
+}
+
+impl From<bool> for Bind<'_> {
+    fn from(value: bool) -> Self {
+        Bind::Int(Some(value.into()))
+    }
+}
+
+impl From<Time> for Bind<'_> {
+    fn from(value: Time) -> Self {
+        Bind::Int(Some(value.millis()))
+    }
+}
+
+impl From<Option<Time>> for Bind<'_> {
+    fn from(value: Option<Time>) -> Self {
+        Bind::Int(value.map(Time::millis))
+    }
+}
+
+impl<'a> From<&'a str> for Bind<'a> {
+    fn from(value: &'a str) -> Self {
+        Bind::Text(Some(value))
+    }
+}
+
+impl<'a> From<&'a String> for Bind<'a> {
+    fn from(value: &'a String) -> Self {
+        Bind::Text(Some(value))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Bind<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Bind::Text(value)
+    }
+}
+
+/// A row of an answer, read by column name.
+pub struct Row(pub(super) SqliteRow);
+
+impl Row {
+    /// The integer in this column.
+    pub fn int(&self, column: &str) -> Result<i64> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    /// The integer in this column, if there is one.
+    pub fn opt_int(&self, column: &str) -> Result<Option<i64>> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    /// The text in this column.
+    pub fn text(&self, column: &str) -> Result<String> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    /// The text in this column, if there is one.
+    pub fn opt_text(&self, column: &str) -> Result<Option<String>> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    /// The truth value in this column.
+    pub fn is(&self, column: &str) -> Result<bool> {
+        Ok(self.int(column)? != 0)
+    }
+
+    /// The time in this column.
+    pub fn time(&self, column: &str) -> Result<Time> {
+        Ok(Time::from_millis(self.int(column)?))
+    }
+
+    /// The time in this column, if there is one.
+    pub fn opt_time(&self, column: &str) -> Result<Option<Time>> {
+        Ok(self.opt_int(column)?.map(Time::from_millis))
+    }
+
+    /// The JSON document in this column.
+    pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
+        let text: &str = self.0.try_get(column)?;
+        serde_json::from_str(text)
+            .map_err(|error| Fault::defect(format!("column `{column}` does not read back: {error}")))
+    }
+
+    /// The name or word in this column, read back by its own reader.
+    pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, column: &str) -> Result<T> {
+        let text: &str = self.0.try_get(column)?;
+        text.parse().map_err(|error| Fault::defect(format!("column `{column}` does not read back: {error}")))
+    }
+}
+
+/// Writes a document for a text column.
+pub fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    Ok(serde_json::to_string(value)?)
+}

@@ -1,0 +1,52 @@
+//! What is due when. A timer is a row, so a restart forgets none and a passed one is found at once.
+
+use super::{Reader, Result, Tx, Wake};
+use crate::domain::time::Time;
+
+/// A timer that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// What kind of timer it is; the feature that set it knows the word.
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// When it was due.
+    pub at: Time,
+}
+
+/// Sets the timer, or moves it: there is one per kind and subject.
+pub async fn set(tx: &mut Tx, kind: &str, subject: &str, at: Time) -> Result<()> {
+    tx.execute(
+        "insert into timers (kind, subject, due_at) values ($1, $2, $3) \
+         on conflict (kind, subject) do update set due_at = excluded.due_at",
+        &[kind.into(), subject.into(), at.into()],
+    )
+    .await?;
+    tx.wake(Wake::Timers);
+    Ok(())
+}
+
+/// Takes the timer back, if it was set.
+pub async fn clear(tx: &mut Tx, kind: &str, subject: &str) -> Result<()> {
+    tx.execute("delete from timers where kind = $1 and subject = $2", &[kind.into(), subject.into()]).await?;
+    Ok(())
+}
+
+/// When the earliest timer is due.
+pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
+    let row = reader.row("select min(due_at) as due_at from timers", &[]).await?;
+    row.map_or(Ok(None), |row| row.opt_time("due_at"))
+}
+
+/// Up to `limit` timers that are due, earliest first.
+pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Due>> {
+    let rows = reader
+        .rows(
+            "select kind, subject, due_at from timers where due_at <= $1 order by due_at limit $2",
+            &[now.into(), limit.into()],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok(Due { kind: row.text("kind")?, subject: row.text("subject")?, at: row.time("due_at")? }))
+        .collect()
+}

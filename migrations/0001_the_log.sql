@@ -1,0 +1,93 @@
+-- The log and what every feature needs beside it: which inputs were taken, what is due when, and what waits to be said.
+
+create table instance (
+    id text not null primary key,
+    created_at integer not null,
+    beat_at integer not null
+) strict;
+
+-- The newest entry of each chain, so that adding one reads one row.
+create table chains (
+    chain integer not null primary key,
+    seq integer not null,
+    hash text not null
+) strict;
+
+create table timeline (
+    chain integer not null,
+    seq integer not null,
+    at integer not null,
+    source_at integer,
+    actor text not null,
+    kind text not null,
+    body text not null,
+    text text not null,
+    hash text not null,
+    primary key (chain, seq)
+) strict;
+
+-- Inputs that carry an identity of their own (an interaction, a request with a key): a second arrival gets the first answer.
+create table inputs (
+    source_key text not null primary key,
+    at integer not null,
+    answer text not null
+) strict;
+
+create index inputs_by_age on inputs (at);
+
+create table timers (
+    kind text not null,
+    subject text not null,
+    due_at integer not null,
+    primary key (kind, subject)
+) strict;
+
+create index timers_by_time on timers (due_at);
+
+-- Messages that are sent once, in order. Lane 0 is for pages and goes ahead of lane 1.
+create table posts (
+    id integer not null primary key,
+    channel text not null,
+    lane integer not null,
+    incident integer,
+    body text not null,
+    nonce text not null,
+    created_at integer not null,
+    due_at integer not null,
+    expires_at integer,
+    attempts integer not null default 0,
+    state text not null check (state in ('waiting', 'sent', 'expired', 'refused')),
+    sent_at integer,
+    message text,
+    trouble text
+) strict;
+
+create index posts_waiting on posts (channel, lane, id) where state = 'waiting';
+create index posts_by_incident on posts (incident, id);
+
+-- Cards are desired state: the newest revision is rendered when it is sent.
+create table cards (
+    subject text not null primary key,
+    channel text not null,
+    incident integer,
+    lane integer not null,
+    wanted integer not null,
+    shown integer not null default 0,
+    message text,
+    thread text,
+    changed_at integer not null,
+    due_at integer not null,
+    attempts integer not null default 0,
+    trouble text
+) strict;
+
+create index cards_waiting on cards (channel, lane, due_at) where wanted > shown;
+create index cards_by_incident on cards (incident);
+
+-- Standing orders to change nothing; scope is '*' or a service.
+create table halts (
+    scope text not null primary key,
+    reason text not null,
+    actor text not null,
+    at integer not null
+) strict;

@@ -1,1 +1,101 @@
-//! x
+//! Decides what happens and makes it happen.
+//!
+//! Everything from outside arrives as an [`Input`] and is decided in one transaction that carries the change, its
+//! timeline entries and the work it causes. Workers claim that work and reach the world through [`ports`]. In each
+//! feature `decide.rs` has a transaction and no ports, and `work.rs` has ports and no transaction.
+
+pub mod chat;
+pub mod context;
+pub mod decide;
+pub mod features;
+pub mod ports;
+pub mod refusal;
+pub mod rules;
+pub mod timers;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use self::{
+    chat::{Call, Command, Does, Reply},
+    ports::Clock,
+};
+pub use self::{
+    context::{Context, View},
+    decide::{Answer, Input},
+    refusal::{Refusal, Stop},
+    rules::Rules,
+};
+use crate::{
+    domain::time::Time,
+    store::{Reader, Store},
+};
+
+/// The bot without its connections to the world: the store, the clock and the rules in force.
+pub struct Engine {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rules: RwLock<Arc<Rules>>,
+}
+
+impl Engine {
+    /// An engine over this store that decides by these rules.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, rules: Rules) -> Arc<Self> {
+        Arc::new(Self { store, clock, rules: RwLock::new(Arc::new(rules)) })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clock by which everything is decided.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other rules in force, for every decision from then on.
+    pub fn adopt(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Decides on an input; the answer means that the decision is durable.
+    pub async fn submit(&self, input: Input) -> crate::store::Result<Answer> {
+        self.store.decide(decide::Occurrence { input, now: self.now(), rules: self.rules() }).await
+    }
+
+    /// Reads one consistent state.
+    pub async fn read(&self) -> crate::store::Result<Reader> {
+        self.store.read().await
+    }
+
+    /// Runs a command for somebody. The outer error is a fault of the store, the inner one what the person is told.
+    ///
+    /// A command that only reads does not wait for the writer and works while nothing can be written.
+    pub async fn command(&self, command: &'static Command, call: Call) -> crate::store::Result<Result<Reply, Refusal>> {
+        if let Err(refusal) = command.permits(&call.caller, &self.rules()) {
+            return Ok(Err(refusal));
+        }
+        match command.does {
+            Does::Reads(read) => {
+                let rules = self.rules();
+                let mut reader = self.read().await?;
+                let mut view = View { reader: &mut reader, now: self.now(), rules: &rules };
+                Stop::sort(read(&mut view, &call).await)
+            }
+            Does::Acts(_) => match self.submit(Input::Command(command, call)).await? {
+                Answer::Reply(reply) => Ok(reply),
+                Answer::Received(_) | Answer::Done => Err(crate::store::Fault::defect("a command was not replied to")),
+            },
+        }
+    }
+}

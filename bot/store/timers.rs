@@ -32,6 +32,17 @@ pub async fn clear(tx: &mut Tx, kind: &str, subject: &str) -> Result<()> {
     Ok(())
 }
 
+/// Takes a timer that is due, so that it fires once. Says no if it was taken, cleared or moved meanwhile.
+pub async fn take(tx: &mut Tx, due: &Due) -> Result<bool> {
+    let taken = tx
+        .execute(
+            "delete from timers where kind = $1 and subject = $2 and due_at = $3",
+            &[(&due.kind).into(), (&due.subject).into(), due.at.into()],
+        )
+        .await?;
+    Ok(taken > 0)
+}
+
 /// When the earliest timer is due.
 pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
     let row = reader.row("select min(due_at) as due_at from timers", &[]).await?;

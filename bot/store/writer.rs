@@ -150,7 +150,7 @@ async fn write(
     tx.close().await;
     drop(lock);
     if let Some(done) = closing {
-        drop(done.send(()));
+        let _closer_is_gone = done.send(());
     }
 }
 

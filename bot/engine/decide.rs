@@ -1,0 +1,84 @@
+//! Every input from outside, and the one place that decides on it.
+
+use std::sync::Arc;
+
+use super::{
+    Context, Refusal, Rules, Stop,
+    chat::{Call, Command, Does, Reply},
+    features,
+};
+use crate::{
+    domain::time::Time,
+    store::{self, Decision, Tx, inputs, timers},
+};
+
+/// What can happen to the bot.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody asks for something, by a command or a button.
+    Command(&'static Command, Call),
+    /// A timer is due.
+    Due(timers::Due),
+}
+
+/// What comes of an input, once it is durable.
+#[derive(Debug)]
+pub enum Answer {
+    /// Alerts were taken.
+    Received(()),
+    /// A command was carried out, or refused.
+    Reply(Result<Reply, Refusal>),
+    /// Nobody waits for more than the commit.
+    Done,
+}
+
+/// An input with the time it is decided at and the rules it is decided by.
+pub(super) struct Occurrence {
+    pub(super) input: Input,
+    pub(super) now: Time,
+    pub(super) rules: Arc<Rules>,
+}
+
+impl Decision for Occurrence {
+    type Answer = Answer;
+
+    async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
+        let mut context = Context { tx, now: self.now, rules: &self.rules };
+        match &self.input {
+            Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),
+            Input::Due(due) => {
+                // Taken back first, so that the feature may set it anew. One that was moved meanwhile is not due.
+                if timers::take(context.tx, due).await? {
+                    if let Some(on_due) = features::timer(&due.kind) {
+                        on_due(&mut context, due).await?;
+                    } else {
+                        tracing::error!(kind = due.kind, subject = due.subject, "no feature knows this timer");
+                    }
+                }
+                Ok(Answer::Done)
+            }
+        }
+    }
+}
+
+/// Carries a command out once: the same call again gets the first reply.
+async fn carry_out(
+    context: &mut Context<'_>,
+    command: &'static Command,
+    call: &Call,
+) -> store::Result<Result<Reply, Refusal>> {
+    let Does::Acts(act) = command.does else {
+        return Err(store::Fault::defect("a command that only reads was submitted as a change"));
+    };
+    if let Some(key) = &call.source_key
+        && let Some(answer) = inputs::answered(context.tx, key).await?
+    {
+        return Ok(serde_json::from_str(&answer)?);
+    }
+    let reply = Stop::sort(act(context, call).await)?;
+    if let Some(key) = &call.source_key {
+        let now = context.now;
+        inputs::remember(context.tx, key, now, &serde_json::to_string(&reply)?).await?;
+    }
+    Ok(reply)
+}

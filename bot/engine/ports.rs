@@ -1,0 +1,161 @@
+//! What the engine needs of the world, as narrow traits that the adapters fill.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::{
+    domain::time::Time,
+    engine::chat::{Card, Message},
+};
+
+/// Time, as the bot knows it.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The time.
+    fn now(&self) -> Time;
+    /// Completes once `now` is `at` or later.
+    async fn sleep_until(&self, at: Time);
+}
+
+/// Where people read and answer.
+#[async_trait]
+pub trait Chat: Send + Sync {
+    /// Sends a message to a channel, or into the thread of one. The same nonce twice makes one message, if the chat can.
+    async fn send(&self, place: &Place, message: &Message, nonce: &str) -> Result<String, Undelivered>;
+    /// Replaces a message, by the name that sending it gave. The card's controls are replaced too.
+    async fn edit(&self, place: &Place, message: &str, card: &Card) -> Result<(), Undelivered>;
+    /// Opens a thread under a message and gives its name; one that is open already is given again.
+    async fn open_thread(&self, place: &Place, message: &str, title: &str) -> Result<String, Undelivered>;
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The channel's name in the configuration.
+    pub channel: String,
+    /// The chat's name of a thread in it.
+    pub thread: Option<String>,
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undelivered {
+    /// The chat asks to wait this long.
+    Wait(Duration),
+    /// The chat cannot be reached, or has a fault of its own: to be tried again.
+    Unreachable(String),
+    /// The message to edit is no longer there.
+    Gone,
+    /// The chat will never take it as it is.
+    Refused(String),
+}
+
+/// Sends HTTP requests.
+#[async_trait]
+pub trait Http: Send + Sync {
+    /// Sends one request, once, and tells what is known of it. Redirects are not followed.
+    async fn send(&self, request: HttpRequest) -> HttpOutcome;
+}
+
+/// A request to be sent.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// The method, in capitals.
+    pub method: String,
+    /// The whole URL.
+    pub url: String,
+    /// Headers; their values may be secret and are never logged.
+    pub headers: Vec<(String, SecretString)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+    /// The longest time from sending to the end of the answer.
+    pub timeout: Duration,
+    /// How many bytes of the answer's body are kept at most.
+    pub limit: usize,
+}
+
+/// What is known of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpOutcome {
+    /// The other side answered.
+    Answered(HttpAnswer),
+    /// It certainly did not reach the other side.
+    NotSent(String),
+    /// It may have reached the other side.
+    Unknown(String),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// Headers, their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body, up to the limit.
+    pub body: Vec<u8>,
+    /// Whether the body went on after the limit.
+    pub is_cut: bool,
+}
+
+/// Runs programs.
+#[async_trait]
+pub trait Programs: Send + Sync {
+    /// Runs a program to its end, or kills it with everything it started when the time is over or the future is dropped.
+    async fn run(&self, program: Program) -> ProgramOutcome;
+}
+
+/// A program to be run. Its environment is what is named here and `PATH`, `HOME`, `LANG`, `TZ` of the bot.
+#[derive(Debug)]
+pub struct Program {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its environment; values may be secret and are never logged.
+    pub environment: Vec<(String, SecretString)>,
+    /// Where it runs; the bot's own folder if none is named.
+    pub directory: Option<String>,
+    /// What it reads.
+    pub stdin: Option<Vec<u8>>,
+    /// The longest time it may take.
+    pub timeout: Duration,
+    /// How many bytes are kept of each of its outputs; the first and the last part if there is more.
+    pub limit: usize,
+}
+
+/// What is known of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProgramOutcome {
+    /// It ended by itself.
+    Exited {
+        /// Its exit code.
+        code: i32,
+        /// What it wrote, lossily as UTF-8.
+        stdout: String,
+        /// What it wrote as errors.
+        stderr: String,
+    },
+    /// It was never started.
+    NotStarted(String),
+    /// It was killed, by the timeout or by something else.
+    Killed {
+        /// Why.
+        why: String,
+        /// What it wrote until then.
+        stdout: String,
+        /// What it wrote as errors until then.
+        stderr: String,
+    },
+}
+
+/// Finds secrets by their names, in the environment or in files.
+pub trait Secrets: Send + Sync {
+    /// The secret of this name.
+    ///
+    /// # Errors
+    /// Says that it is missing and where it was looked for, never its value.
+    fn find(&self, name: &str) -> Result<SecretString, String>;
+    /// Every secret that was found so far, so that outputs can be cleared of them.
+    fn known(&self) -> Vec<SecretString>;
+}

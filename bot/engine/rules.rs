@@ -1,0 +1,45 @@
+//! The rules in force: what the configuration and the runbook files say, checked and ready to decide by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::people::{Capability, Person, PersonId};
+
+/// Everything that decisions are made by and that people can change while the bot runs.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Who is who, and what they may do.
+    pub people: People,
+    /// The channel for what belongs to no route.
+    pub default_channel: String,
+}
+
+/// Who is who, and what they may do.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// The people whom the configuration names, with their roles.
+    pub known: BTreeMap<PersonId, BTreeSet<String>>,
+    /// Which person an account is, by its name such as `discord:1234`.
+    pub accounts: BTreeMap<String, PersonId>,
+    /// What each role allows, at the most.
+    pub roles: BTreeMap<String, Capability>,
+    /// Which role a chat's own role stands for, by its name such as `discord:5678`.
+    pub chat_roles: BTreeMap<String, String>,
+    /// What everybody may do who can reach the bot at all.
+    pub everyone: Option<Capability>,
+}
+
+impl People {
+    /// The person behind an account, with the roles of the configuration and those that the chat says they have.
+    pub fn behind<'a>(&self, account: &str, chat_roles: impl IntoIterator<Item = &'a str>) -> Person {
+        let id = self.accounts.get(account).cloned().unwrap_or_else(|| PersonId(account.to_owned()));
+        let mut roles = self.known.get(&id).cloned().unwrap_or_default();
+        roles.extend(chat_roles.into_iter().filter_map(|role| self.chat_roles.get(role)).cloned());
+        Person { id, roles }
+    }
+
+    /// Whether one of the person's roles allows this.
+    pub fn may(&self, person: &Person, needed: Capability) -> bool {
+        let by_role = person.roles.iter().filter_map(|role| self.roles.get(role)).any(|has| *has >= needed);
+        by_role || self.everyone.is_some_and(|has| has >= needed)
+    }
+}

@@ -3,9 +3,11 @@
 //! Nothing here waits, reads a clock, draws a random number or touches the outside. Features stand in their order; a
 //! later one may know an earlier one, never the other way round.
 
+pub mod alerts;
 pub mod diagnostic;
 pub mod duration;
 pub mod ids;
 pub mod people;
+pub mod severity;
 pub mod time;
 pub mod timeline;

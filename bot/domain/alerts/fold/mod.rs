@@ -1,0 +1,339 @@
+//! What statements and the passing of time do to alerts.
+//!
+//! Only an explicit statement resolves an alert; a deadline that passes makes it stale. A statement about an episode
+//! that is known to be over changes nothing, however late it comes. Every change of state is told as a [`Change`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    alerts::{
+        signal::{Says, Signal},
+        state::{Alert, AlertState, Settings, VOICES, Voice},
+    },
+    ids::AlertKey,
+    time::Time,
+};
+
+/// What happened to one alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What happened.
+    pub what: What,
+    /// The alert as it stands after it.
+    pub alert: Alert,
+    /// The source whose statement caused it; none if it was the passing of time.
+    pub source: Option<String>,
+    /// When it happened by the source's clock, if the source says so.
+    pub source_at: Option<Time>,
+}
+
+/// The kinds of change. Those that [`moves`](What::moves) change the state or begin an episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// It fires for the first time.
+    Fired,
+    /// It fires again after it was resolved, or after an end that no source told: a new episode.
+    Refired,
+    /// It was stale, and a source says that it still fires: the same episode goes on.
+    HeardAgain,
+    /// Said before; nothing new but that it was heard.
+    Repeated,
+    /// One replica says that it is over; another still says, or said last, that it fires.
+    ReplicaResolved,
+    /// A source said that it is over, and none says otherwise.
+    Resolved,
+    /// Resolved, but it was never known to fire: ignored, and not kept.
+    ResolvedUnknown,
+    /// A statement about an episode that is over, come late: ignored.
+    Older,
+    /// Its deadline passed without a word.
+    WentStale,
+    /// Its deadline passed while the bot was down, so its source gets one more window.
+    Extended,
+    /// It changes too often; automation must not act on it.
+    FlappingStarted,
+    /// It has been quiet for long enough.
+    FlappingEnded,
+}
+
+impl What {
+    /// Whether it is a change of state or the beginning of an episode; these count towards flapping.
+    pub fn moves(self) -> bool {
+        match self {
+            What::Fired | What::Refired | What::HeardAgain | What::Resolved | What::WentStale => true,
+            What::Repeated
+            | What::ReplicaResolved
+            | What::ResolvedUnknown
+            | What::Older
+            | What::Extended
+            | What::FlappingStarted
+            | What::FlappingEnded => false,
+        }
+    }
+
+    /// Whether an episode begins with it.
+    pub fn begins_episode(self) -> bool {
+        matches!(self, What::Fired | What::Refired)
+    }
+}
+
+/// What came of some statements or of the passing of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What happened, in order: at least one for each statement.
+    pub list: Vec<Change>,
+    /// The alerts to be written, as they stand after all of it.
+    pub alerts: BTreeMap<AlertKey, Alert>,
+}
+
+impl Changes {
+    fn tell(&mut self, what: What, alert: &Alert, cause: Option<(&Signal, Option<Time>)>) {
+        let source = cause.map(|(signal, _)| signal.source.clone());
+        let source_at = cause.and_then(|(_, at)| at);
+        self.list.push(Change { what, alert: alert.clone(), source, source_at });
+    }
+
+    /// Counts a change of state and tells when it makes the alert flap.
+    fn count(&mut self, what: What, alert: &mut Alert, now: Time, settings: &Settings) {
+        if !what.moves() || settings.flapping_changes == 0 {
+            return;
+        }
+        alert.changes.push(now);
+        let surplus = alert.changes.len().saturating_sub(settings.flapping_changes);
+        alert.changes.drain(..surplus);
+        let full = alert.changes.len() == settings.flapping_changes;
+        let close = alert.changes.first().is_some_and(|first| now.since(*first) <= settings.flapping_within);
+        alert.flapping |= full && close;
+    }
+
+    fn calm(&mut self, alert: &mut Alert, now: Time, settings: &Settings) {
+        let last = alert.changes.last().copied().unwrap_or(alert.first_seen);
+        if alert.flapping && now.since(last) >= settings.flapping_within {
+            alert.flapping = false;
+            self.tell(What::FlappingEnded, alert, None);
+        }
+    }
+}
+
+/// What these statements, in this order, do to the alerts that are known. Statements about others begin new ones.
+///
+/// `known` need only hold the alerts that the statements are about. Folding all at once or one after the other comes to
+/// the same.
+pub fn fold(known: &BTreeMap<AlertKey, Alert>, signals: &[Signal], now: Time, settings: &Settings) -> Changes {
+    let mut changes = Changes::default();
+    for signal in signals {
+        take(&mut changes, known, signal, now, settings);
+    }
+    changes
+}
+
+/// What the passing of time does to these alerts: silence makes them stale, quiet ends flapping.
+pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
+    let mut changes = Changes::default();
+    for before in alerts {
+        let mut alert = before.clone();
+        changes.calm(&mut alert, now, settings);
+        if alert.deadline().is_some_and(|deadline| deadline <= now) {
+            alert.state = AlertState::Stale;
+            settle(&mut changes, What::WentStale, &mut alert, None, (now, settings));
+        }
+        if alert != *before {
+            changes.alerts.insert(alert.key.clone(), alert);
+        }
+    }
+    changes
+}
+
+/// Gives sources one more window after the bot itself was down: nobody could be heard meanwhile.
+///
+/// To be called once at the start, with all firing alerts, before anything is folded or swept.
+pub fn after_downtime<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
+    let mut changes = Changes::default();
+    for before in alerts {
+        if before.deadline().is_none_or(|deadline| deadline > now) {
+            continue;
+        }
+        let mut alert = before.clone();
+        let usual = settings.silent_after(&alert.source);
+        for voice in alert.voices.values_mut().filter(|voice| voice.firing && voice.deadline <= now) {
+            let own = voice.ends_at.map(|ends_at| ends_at.since(voice.heard_at)).filter(|window| !window.is_zero());
+            voice.deadline = now + own.unwrap_or(usual);
+        }
+        changes.tell(What::Extended, &alert, None);
+        changes.alerts.insert(alert.key.clone(), alert);
+    }
+    changes
+}
+
+fn take(changes: &mut Changes, known: &BTreeMap<AlertKey, Alert>, signal: &Signal, now: Time, settings: &Settings) {
+    let key = settings.replica_labels.key(&signal.labels);
+    let before = changes.alerts.get(&key).or_else(|| known.get(&key));
+    let Some(before) = before else {
+        let mut alert = unheard(key, signal, now, settings);
+        match signal.says {
+            Says::Firing { ends_at } => {
+                let what = fire(&mut alert, signal, ends_at, now, settings);
+                settle(changes, what, &mut alert, Some((signal, signal.starts_at)), (now, settings));
+                changes.alerts.insert(alert.key.clone(), alert);
+            }
+            Says::Resolved { at } => changes.tell(What::ResolvedUnknown, &alert, Some((signal, at))),
+        }
+        return;
+    };
+    let mut alert = before.clone();
+    changes.calm(&mut alert, now, settings);
+    let (what, source_at) = match signal.says {
+        Says::Firing { ends_at } => (fire(&mut alert, signal, ends_at, now, settings), signal.starts_at),
+        Says::Resolved { at } => (resolve(&mut alert, signal, at, now, settings), at),
+    };
+    settle(changes, what, &mut alert, Some((signal, source_at)), (now, settings));
+    changes.alerts.insert(alert.key.clone(), alert);
+}
+
+/// Counts and tells a change, and whether it makes the alert flap.
+fn settle(
+    changes: &mut Changes,
+    what: What,
+    alert: &mut Alert,
+    cause: Option<(&Signal, Option<Time>)>,
+    (now, settings): (Time, &Settings),
+) {
+    let flapped = alert.flapping;
+    changes.count(what, alert, now, settings);
+    changes.tell(what, alert, cause);
+    if alert.flapping && !flapped {
+        changes.tell(What::FlappingStarted, alert, None);
+    }
+}
+
+/// An alert of which nothing is known yet.
+fn unheard(key: AlertKey, signal: &Signal, now: Time, settings: &Settings) -> Alert {
+    Alert {
+        key,
+        labels: settings.replica_labels.split(&signal.labels).0,
+        annotations: signal.annotations.clone(),
+        generator_url: signal.generator_url.clone(),
+        source: signal.source.clone(),
+        state: AlertState::Resolved,
+        episode: 0,
+        starts_at: signal.starts_at,
+        first_seen: now,
+        fired_at: now,
+        last_seen: now,
+        resolved_at: None,
+        changes: Vec::new(),
+        flapping: false,
+        voices: BTreeMap::new(),
+    }
+}
+
+fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, settings: &Settings) -> What {
+    let name = settings.replica_labels.replica(&signal.labels);
+    let voice = alert.voices.get(&name).cloned();
+    let ended = voice.as_ref().and_then(|voice| voice.ended);
+    if signal.starts_at.zip(ended).is_some_and(|(starts_at, ended)| starts_at <= ended) {
+        return What::Older;
+    }
+    let others_fire = alert.voices.iter().any(|(other, voice)| *other != name && voice.firing && voice.deadline > now);
+    let heard = voice.as_ref().map_or(alert.last_seen, |voice| voice.heard_at);
+    let began_later = signal.starts_at.is_some_and(|starts_at| starts_at > heard + settings.new_episode_after);
+    let what = match alert.state {
+        AlertState::Resolved if alert.episode == 0 => What::Fired,
+        AlertState::Resolved => What::Refired,
+        AlertState::Firing | AlertState::Stale if began_later && !others_fire => What::Refired,
+        AlertState::Firing => What::Repeated,
+        AlertState::Stale => What::HeardAgain,
+    };
+    let deadline = ends_at.unwrap_or(now + settings.silent_after(&signal.source));
+    let fresh = Voice { firing: true, starts_at: signal.starts_at, ended, heard_at: now, ends_at, deadline };
+    let spoken = match voice {
+        Some(old) if old.firing && !what.begins_episode() => {
+            Voice { starts_at: earliest(old.starts_at, fresh.starts_at), deadline: old.deadline.max(deadline), ..fresh }
+        }
+        // The end of the episode before was missed: whatever still comes of it is old.
+        Some(old) if old.firing => Voice { ended: latest(ended, old.starts_at), ..fresh },
+        Some(_) | None => fresh,
+    };
+    speak(alert, name, spoken);
+    if what.begins_episode() {
+        alert.episode = alert.episode.saturating_add(1);
+        alert.starts_at = signal.starts_at;
+        alert.fired_at = now;
+    } else {
+        alert.starts_at = earliest(alert.starts_at, signal.starts_at);
+    }
+    alert.state = AlertState::Firing;
+    alert.resolved_at = None;
+    hear(alert, signal, now);
+    what
+}
+
+fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, settings: &Settings) -> What {
+    let name = settings.replica_labels.replica(&signal.labels);
+    let ended_at = at.map_or(now, |at| at.min(now));
+    let old = alert.voices.get(&name).cloned();
+    if let Some(old) = old.as_ref().filter(|old| old.firing) {
+        let before_it = |moment: Option<Time>| moment.zip(old.starts_at).is_some_and(|(moment, start)| moment < start);
+        let of_old_episode = signal.starts_at.zip(old.ended).is_some_and(|(start, ended)| start <= ended);
+        if of_old_episode || (before_it(at) && (signal.starts_at.is_none() || before_it(signal.starts_at))) {
+            return What::Older;
+        }
+    }
+    let spoke_of_firing = old.as_ref().is_some_and(|old| old.firing);
+    let silent = Voice {
+        firing: false,
+        starts_at: signal.starts_at,
+        ended: latest(old.as_ref().and_then(|old| latest(old.ended, old.starts_at)), signal.starts_at),
+        heard_at: old.as_ref().map_or(now, |old| old.heard_at),
+        ends_at: None,
+        deadline: now,
+    };
+    speak(alert, name, silent);
+    hear(alert, signal, now);
+    if alert.state == AlertState::Resolved {
+        return What::Repeated;
+    }
+    let mut firing = alert.voices.values().filter(|voice| voice.firing).peekable();
+    if firing.peek().is_none() && spoke_of_firing {
+        alert.state = AlertState::Resolved;
+        alert.resolved_at = Some(ended_at);
+        return What::Resolved;
+    }
+    if alert.state == AlertState::Firing && firing.all(|voice| voice.deadline <= now) {
+        alert.state = AlertState::Stale;
+        return What::WentStale;
+    }
+    What::ReplicaResolved
+}
+
+/// Keeps what a voice said, and no more voices than [`VOICES`].
+fn speak(alert: &mut Alert, name: String, voice: Voice) {
+    alert.voices.insert(name.clone(), voice);
+    if alert.voices.len() > VOICES {
+        let others = alert.voices.iter().filter(|(other, _)| **other != name);
+        let oldest = others.min_by_key(|(_, voice)| (voice.firing, voice.heard_at)).map(|(other, _)| other.clone());
+        if let Some(oldest) = oldest {
+            alert.voices.remove(&oldest);
+        }
+    }
+}
+
+fn hear(alert: &mut Alert, signal: &Signal, now: Time) {
+    alert.last_seen = now;
+    alert.source.clone_from(&signal.source);
+    alert.annotations.clone_from(&signal.annotations);
+    if signal.generator_url.is_some() {
+        alert.generator_url.clone_from(&signal.generator_url);
+    }
+}
+
+fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    [a, b].into_iter().flatten().min()
+}
+
+fn latest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    [a, b].into_iter().flatten().max()
+}

@@ -337,3 +337,6 @@ fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
 fn latest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
     [a, b].into_iter().flatten().max()
 }
+
+#[cfg(test)]
+mod tests;

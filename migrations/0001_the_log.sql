@@ -53,9 +53,7 @@ create table posts (
     body text not null,
     nonce text not null,
     created_at integer not null,
-    due_at integer not null,
     expires_at integer,
-    attempts integer not null default 0,
     state text not null check (state in ('waiting', 'sent', 'expired', 'refused')),
     sent_at integer,
     message text,
@@ -74,14 +72,14 @@ create table cards (
     wanted integer not null,
     shown integer not null default 0,
     message text,
+    -- How often the message was found to be gone: a part of its nonce.
+    lost integer not null default 0,
     thread text,
     changed_at integer not null,
-    due_at integer not null,
-    attempts integer not null default 0,
     trouble text
 ) strict;
 
-create index cards_waiting on cards (channel, lane, due_at) where wanted > shown;
+create index cards_waiting on cards (lane, changed_at) where wanted > shown;
 create index cards_by_incident on cards (incident);
 
 -- Standing orders to change nothing; scope is '*' or a service.

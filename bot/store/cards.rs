@@ -24,8 +24,19 @@ pub struct Shown {
     pub thread: Option<String>,
     /// Since when something else is wanted than what is shown.
     pub changed_at: Time,
-    /// How often showing the wanted revision was tried.
-    pub attempts: i64,
+    /// Sent along with the first message, so that a chat that knows nonces takes it once.
+    pub nonce: String,
+}
+
+/// A card's row with its nonce: unique per store, subject and lost message, and at most 25 characters for a while.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select cards.*, substr(replace(instance.id, '-', ''), 21, 12) || '-' || subject || '-' || lost as nonce ",
+            "from cards cross join instance ",
+            $rest
+        )
+    };
 }
 
 /// Wants the card shown anew. Where it stands is decided when it is wanted first.
@@ -37,76 +48,73 @@ pub async fn want(
     now: Time,
 ) -> Result<()> {
     tx.execute(
-        "insert into cards (subject, channel, incident, lane, wanted, changed_at, due_at) values ($1, $2, $3, $4, 1, $5, $5) \
+        "insert into cards (subject, channel, incident, lane, wanted, changed_at) values ($1, $2, $3, $4, 1, $5) \
          on conflict (subject) do update set wanted = wanted + 1, \
-         changed_at = case when wanted > shown then changed_at else excluded.changed_at end, \
-         due_at = case when wanted > shown then due_at else excluded.due_at end",
+         changed_at = case when wanted > shown then changed_at else excluded.changed_at end",
         &[subject.into(), channel.into(), incident.map(|id| id.0).into(), (!is_page).into(), now.into()],
     )
     .await?;
-    tx.wake(Wake::Delivery);
+    wake(tx);
     Ok(())
 }
 
-/// Cards that are to be shown anew and may be tried, those that go ahead first.
-pub async fn next(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Shown>> {
+/// Cards of a lane that are to be shown anew, those first that have waited longest.
+pub async fn next(reader: &mut Reader, is_page: bool, limit: i64) -> Result<Vec<Shown>> {
     let rows = reader
         .rows(
-            "select * from cards where wanted > shown and due_at <= $1 order by lane, changed_at, subject limit $2",
-            &[now.into(), limit.into()],
+            select!("where wanted > shown and lane = $1 order by changed_at, subject limit $2"),
+            &[(!is_page).into(), limit.into()],
         )
         .await?;
     rows.iter().map(card).collect()
 }
 
-/// When the earliest card that was put off may be tried again.
-pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
-    let row = reader.row("select min(due_at) as due_at from cards where wanted > shown", &[]).await?;
-    row.map_or(Ok(None), |row| row.opt_time("due_at"))
-}
-
 /// The chat shows this revision, as this message.
 pub async fn shown(tx: &mut Tx, subject: &str, revision: i64, message: &str) -> Result<()> {
     tx.execute(
-        "update cards set shown = $2, message = $3, attempts = 0, trouble = null where subject = $1",
+        "update cards set shown = $2, message = $3, trouble = null where subject = $1",
         &[subject.into(), revision.into(), message.into()],
     )
     .await?;
+    // Posts may wait for the card whose thread they belong in.
+    tx.wake(Wake::Delivery);
     Ok(())
+}
+
+/// There is nothing to show at this revision.
+pub async fn nothing(tx: &mut Tx, subject: &str, revision: i64) -> Result<()> {
+    tx.execute("update cards set shown = $2 where subject = $1", &[subject.into(), revision.into()]).await?;
+    Ok(())
+}
+
+/// Since when the oldest card waits that goes ahead like a page.
+pub async fn page_since(reader: &mut Reader) -> Result<Option<Time>> {
+    let row = reader.row("select min(changed_at) as since from cards where wanted > shown and lane = 0", &[]).await?;
+    row.map_or(Ok(None), |row| row.opt_time("since"))
 }
 
 /// The chat has opened this thread from the card.
 pub async fn threaded(tx: &mut Tx, subject: &str, thread: &str) -> Result<()> {
     tx.execute("update cards set thread = $2 where subject = $1", &[subject.into(), thread.into()]).await?;
-    tx.wake(Wake::Delivery);
+    wake(tx);
     Ok(())
 }
 
 /// The chat no longer has the card's message: the next time it is sent anew.
 pub async fn gone(tx: &mut Tx, subject: &str, now: Time) -> Result<()> {
     tx.execute(
-        "update cards set message = null, wanted = wanted + 1, due_at = $2 where subject = $1",
+        "update cards set message = null, lost = lost + 1, wanted = wanted + 1, changed_at = $2 where subject = $1",
         &[subject.into(), now.into()],
     )
     .await?;
-    tx.wake(Wake::Delivery);
-    Ok(())
-}
-
-/// Showing the card is to be tried again at `due_at`.
-pub async fn put_off(tx: &mut Tx, subject: &str, due_at: Time, trouble: &str) -> Result<()> {
-    tx.execute(
-        "update cards set due_at = $2, attempts = attempts + 1, trouble = $3 where subject = $1",
-        &[subject.into(), due_at.into(), trouble.into()],
-    )
-    .await?;
+    wake(tx);
     Ok(())
 }
 
 /// The chat does not take this revision, however often it is tried; a newer one will be tried again.
 pub async fn refused(tx: &mut Tx, subject: &str, revision: i64, trouble: &str) -> Result<()> {
     tx.execute(
-        "update cards set shown = $2, attempts = 0, trouble = $3 where subject = $1",
+        "update cards set shown = $2, trouble = $3 where subject = $1",
         &[subject.into(), revision.into(), trouble.into()],
     )
     .await?;
@@ -115,14 +123,20 @@ pub async fn refused(tx: &mut Tx, subject: &str, revision: i64, trouble: &str) -
 
 /// The card of this subject.
 pub async fn about(reader: &mut Reader, subject: &str) -> Result<Option<Shown>> {
-    let row = reader.row("select * from cards where subject = $1", &[subject.into()]).await?;
+    let row = reader.row(select!("where subject = $1"), &[subject.into()]).await?;
     row.as_ref().map(card).transpose()
 }
 
 /// The cards that changed last, newest first.
 pub async fn newest(reader: &mut Reader, limit: i64) -> Result<Vec<Shown>> {
-    let rows = reader.rows("select * from cards order by changed_at desc, subject limit $1", &[limit.into()]).await?;
+    let rows = reader.rows(select!("order by changed_at desc, subject limit $1"), &[limit.into()]).await?;
     rows.iter().map(card).collect()
+}
+
+/// A card may stand in either lane, and its thread is waited for in the other.
+fn wake(tx: &mut Tx) {
+    tx.wake(Wake::Delivery);
+    tx.wake(Wake::Pages);
 }
 
 fn card(row: &Row) -> Result<Shown> {
@@ -136,6 +150,6 @@ fn card(row: &Row) -> Result<Shown> {
         message: row.opt_text("message")?,
         thread: row.opt_text("thread")?,
         changed_at: row.time("changed_at")?,
-        attempts: row.int("attempts")?,
+        nonce: row.text("nonce")?,
     })
 }

@@ -56,6 +56,8 @@ pub trait Decision: Send + Sync + 'static {
 pub enum Wake {
     /// Messages wait to be sent.
     Delivery,
+    /// Pages wait to be sent.
+    Pages,
     /// A run can go on.
     Runs,
     /// A timer was set, perhaps an earlier one than all before.
@@ -74,6 +76,7 @@ pub struct Store {
 #[derive(Default)]
 pub(crate) struct Wakes {
     delivery: Notify,
+    pages: Notify,
     runs: Notify,
     timers: Notify,
 }
@@ -82,6 +85,7 @@ impl Wakes {
     fn of(&self, wake: Wake) -> &Notify {
         match wake {
             Wake::Delivery => &self.delivery,
+            Wake::Pages => &self.pages,
             Wake::Runs => &self.runs,
             Wake::Timers => &self.timers,
         }

@@ -22,8 +22,6 @@ pub struct Post {
     pub created_at: Time,
     /// Not to be sent after this.
     pub expires_at: Option<Time>,
-    /// How often sending it was tried.
-    pub attempts: i64,
     /// When a chat took it.
     pub sent_at: Option<Time>,
 }
@@ -47,8 +45,8 @@ pub struct NewPost<'a> {
 pub async fn add(tx: &mut Tx, post: &NewPost<'_>, now: Time) -> Result<i64> {
     let row = tx
         .row(
-            "insert into posts (channel, lane, incident, body, nonce, created_at, due_at, expires_at, state) \
-             values ($1, $2, $3, $4, '', $5, $5, $6, 'waiting') returning id",
+            "insert into posts (channel, lane, incident, body, nonce, created_at, expires_at, state) \
+             values ($1, $2, $3, $4, '', $5, $6, 'waiting') returning id",
             &[
                 post.channel.into(),
                 (!post.is_page).into(),
@@ -62,32 +60,25 @@ pub async fn add(tx: &mut Tx, post: &NewPost<'_>, now: Time) -> Result<i64> {
     let id = row.map_or(Ok(0), |row| row.int("id"))?;
     // Unique per store and post, and at most 25 characters, which is what Discord takes.
     tx.execute(
-        "update posts set nonce = (select substr(replace(id, '-', ''), 17, 12) from instance) || '-' || id where id = $1",
+        "update posts set nonce = (select substr(replace(id, '-', ''), 21, 12) from instance) || '-' || id where id = $1",
         &[id.into()],
     )
     .await?;
-    tx.wake(Wake::Delivery);
+    tx.wake(if post.is_page { Wake::Pages } else { Wake::Delivery });
     Ok(id)
 }
 
-/// The next message of each channel that may be sent: pages first, then in order. One that was put off holds back those
-/// after it in its channel and lane.
-pub async fn next(reader: &mut Reader, now: Time) -> Result<Vec<Post>> {
+/// The next message of each channel of a lane.
+pub async fn next(reader: &mut Reader, is_page: bool) -> Result<Vec<Post>> {
     let rows = reader
         .rows(
-            "select * from posts p where state = 'waiting' and due_at <= $1 and id = \
+            "select * from posts p where state = 'waiting' and lane = $1 and id = \
              (select min(id) from posts q where q.state = 'waiting' and q.channel = p.channel and q.lane = p.lane) \
-             order by lane, id",
-            &[now.into()],
+             order by id",
+            &[(!is_page).into()],
         )
         .await?;
     rows.iter().map(post).collect()
-}
-
-/// When the earliest message that was put off may be tried again.
-pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
-    let row = reader.row("select min(due_at) as due_at from posts where state = 'waiting'", &[]).await?;
-    row.map_or(Ok(None), |row| row.opt_time("due_at"))
 }
 
 /// A chat has taken the message, under this name.
@@ -95,16 +86,6 @@ pub async fn sent(tx: &mut Tx, id: i64, message: &str, now: Time) -> Result<()> 
     tx.execute(
         "update posts set state = 'sent', sent_at = $2, message = $3, trouble = null where id = $1",
         &[id.into(), now.into(), message.into()],
-    )
-    .await?;
-    Ok(())
-}
-
-/// The message is to be tried again at `due_at`.
-pub async fn put_off(tx: &mut Tx, id: i64, due_at: Time, trouble: &str) -> Result<()> {
-    tx.execute(
-        "update posts set due_at = $2, attempts = attempts + 1, trouble = $3 where id = $1",
-        &[id.into(), due_at.into(), trouble.into()],
     )
     .await?;
     Ok(())
@@ -174,7 +155,6 @@ fn post(row: &Row) -> Result<Post> {
         nonce: row.text("nonce")?,
         created_at: row.time("created_at")?,
         expires_at: row.opt_time("expires_at")?,
-        attempts: row.int("attempts")?,
         sent_at: row.opt_time("sent_at")?,
     })
 }

@@ -3,6 +3,7 @@
 pub mod card;
 pub mod command;
 pub mod console;
+pub mod delivery;
 pub mod outbox;
 pub mod shortcut;
 pub mod words;

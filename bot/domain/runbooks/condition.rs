@@ -1,0 +1,482 @@
+//! Conditions in CEL: a missing value is an error, never false, and no text or value can make one run long.
+//!
+//! Size, nesting and loops are bounded before the evaluator starts. It is kept from taking the program down: should
+//! it panic, that is an error of the condition.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+};
+
+use cel::{
+    Context, Env, IdedExpr, Value as Cel,
+    common::ast::{EntryExpr, Expr},
+    objects::Key,
+    parser::Parser,
+};
+use serde_json::Value;
+
+use crate::domain::runbooks::{scope::Scope, template::sort};
+
+/// The longest condition, in characters.
+pub const LONGEST: usize = 1_000;
+
+/// The most items that the loops of one evaluation may look at.
+pub const MOST_ITEMS: usize = 1_000_000;
+
+const MOST_SIGNS: usize = 80;
+const DEEPEST: usize = 12;
+const MOST_LOOPS: usize = 4;
+const MOST_SUMS: usize = 16;
+
+/// The functions that conditions know, beside operators and the loops `all`, `exists`, `exists_one`, `map`, `filter`.
+pub const FUNCTIONS: [&str; 30] = [
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "bool",
+    "type",
+    "dyn",
+    "duration",
+    "timestamp",
+    "has",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "all",
+    "exists",
+    "map",
+    "filter",
+];
+
+const TYPES: [&str; 12] =
+    ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "dyn", "optional"];
+
+/// Why a condition could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Unreadable {
+    /// What is wrong, as a sentence without a period.
+    pub what: String,
+    /// Where in the text: line and column, from 1.
+    pub place: Option<(usize, usize)>,
+}
+
+/// Why a condition has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{condition}` has no answer: {why}")]
+pub struct ConditionError {
+    /// The text of the condition.
+    pub condition: String,
+    /// What stood in the way.
+    pub why: String,
+}
+
+/// A condition that was read, ready to be evaluated.
+#[derive(Debug)]
+pub struct Condition {
+    text: String,
+    expression: IdedExpr,
+    loops_within: usize,
+}
+
+impl Condition {
+    /// Reads a condition.
+    pub fn compile(text: &str) -> Result<Self, Unreadable> {
+        bounded(text)?;
+        let parsed = catch_unwind(AssertUnwindSafe(|| Parser::new().max_recursion_depth(32).parse(text)));
+        let expression = match parsed {
+            Ok(Ok(expression)) => expression,
+            Ok(Err(errors)) => return Err(unreadable(&errors)),
+            Err(_) => return Err(refused("this text cannot be read as a condition")),
+        };
+        let mut facts = Facts::default();
+        facts.read(&expression, &mut Vec::new());
+        if let Some(name) = facts.functions.iter().find(|name| !FUNCTIONS.contains(&name.as_str())) {
+            return Err(refused(format!("`{name}` is not a function of conditions")));
+        }
+        if facts.structures {
+            return Err(refused("a condition cannot build messages"));
+        }
+        if facts.loops > MOST_LOOPS || facts.loops_within > 2 || facts.sums > MOST_SUMS {
+            return Err(refused("a condition has at most 4 loops, 2 of them nested, and 16 sums"));
+        }
+        Ok(Self { text: text.to_owned(), expression, loops_within: facts.loops_within })
+    }
+
+    /// The text that was read.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it reads from the scope, as paths: `live.version` is `["live", "version"]`. Each stands once.
+    pub fn variables(&self) -> BTreeSet<Vec<String>> {
+        let mut facts = Facts::default();
+        facts.read(&self.expression, &mut Vec::new());
+        facts.paths
+    }
+
+    /// Whether it holds. An answer that is neither true nor false is an error.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, ConditionError> {
+        match self.evaluate(scope)? {
+            Value::Bool(truth) => Ok(truth),
+            other => Err(self.fails(format!("it gives {}, not true or false", sort(&other)))),
+        }
+    }
+
+    /// The value it gives; times are RFC 3339 text and lengths of time such as `90s`.
+    pub fn evaluate(&self, scope: &Scope) -> Result<Value, ConditionError> {
+        if self.loops_within > 0 {
+            let longest = scope.values().values().map(longest).max().unwrap_or(0).max(LONGEST);
+            if longest.saturating_pow(u32::try_from(self.loops_within).unwrap_or(u32::MAX)) > MOST_ITEMS {
+                return Err(self.fails(format!("its loops would look at more than {MOST_ITEMS} items")));
+            }
+        }
+        let mut context = Context::with_env(environment());
+        let names: BTreeSet<String> = self.variables().into_iter().filter_map(|path| path.into_iter().next()).collect();
+        for name in names {
+            if let Some(value) = scope.values().get(&name) {
+                context.add_variable_from_value(name, to_cel(value));
+            }
+        }
+        match catch_unwind(AssertUnwindSafe(|| context.resolve(&self.expression))) {
+            Ok(Ok(value)) => to_json(&value).map_err(|why| self.fails(why)),
+            Ok(Err(error)) => Err(self.fails(reason(&error))),
+            Err(_) => Err(self.fails("the evaluator failed".to_owned())),
+        }
+    }
+
+    fn fails(&self, why: String) -> ConditionError {
+        ConditionError { condition: self.text.clone(), why }
+    }
+}
+
+/// Reads a condition and says whether it holds; a text that cannot be read is an error like a missing value.
+pub fn holds(text: &str, scope: &Scope) -> Result<bool, ConditionError> {
+    read(text)?.holds(scope)
+}
+
+/// Reads an expression and gives its value.
+pub fn evaluate(text: &str, scope: &Scope) -> Result<Value, ConditionError> {
+    read(text)?.evaluate(scope)
+}
+
+fn read(text: &str) -> Result<Condition, ConditionError> {
+    Condition::compile(text).map_err(|error| ConditionError { condition: text.to_owned(), why: error.what })
+}
+
+fn refused(what: impl Into<String>) -> Unreadable {
+    Unreadable { what: what.into(), place: None }
+}
+
+fn unreadable(errors: &cel::ParseErrors) -> Unreadable {
+    let Some(first) = errors.errors.first() else { return refused("this text cannot be read as a condition") };
+    let line = usize::try_from(first.pos.0).ok().filter(|line| *line > 0);
+    let column = usize::try_from(first.pos.1).ok();
+    let said = first.msg.lines().next().unwrap_or_default();
+    let said: String = said.strip_prefix("Syntax error: ").unwrap_or(said).chars().take(120).collect();
+    Unreadable { what: format!("this is not a condition: {said}"), place: line.zip(column) }
+}
+
+/// Refuses what would make the parser call itself too often.
+fn bounded(text: &str) -> Result<(), Unreadable> {
+    if text.trim().is_empty() {
+        return Err(refused("a condition cannot be empty"));
+    }
+    if text.chars().count() > LONGEST {
+        return Err(refused(format!("a condition is at most {LONGEST} characters long")));
+    }
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    let signs = text.bytes().filter(|byte| b".+-*/%<>=!&|?:([{,".contains(byte)).count();
+    if deepest > DEEPEST || signs > MOST_SIGNS {
+        return Err(refused(format!("a condition has at most {DEEPEST} nested brackets and {MOST_SIGNS} signs")));
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Facts {
+    paths: BTreeSet<Vec<String>>,
+    functions: BTreeSet<String>,
+    loops: usize,
+    loops_within: usize,
+    sums: usize,
+    structures: bool,
+}
+
+impl Facts {
+    /// `bound` are the names of the loops around this place.
+    fn read(&mut self, expression: &IdedExpr, bound: &mut Vec<String>) {
+        match &expression.expr {
+            Expr::Unspecified | Expr::Literal(_) => {}
+            Expr::Ident(name) => self.path(vec![name.clone()], bound),
+            Expr::Select(select) => {
+                let (mut path, mut operand) = (vec![select.field.clone()], &select.operand.expr);
+                while let Expr::Select(inner) = operand {
+                    path.push(inner.field.clone());
+                    operand = &inner.operand.expr;
+                }
+                if let Expr::Ident(name) = operand {
+                    path.push(name.clone());
+                    path.reverse();
+                    self.path(path, bound);
+                } else {
+                    self.read(&select.operand, bound);
+                }
+            }
+            Expr::Call(call) => {
+                if call.func_name.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+                    self.functions.insert(call.func_name.clone());
+                }
+                self.sums += usize::from(call.func_name == "_+_");
+                for part in call.target.as_deref().into_iter().chain(&call.args) {
+                    self.read(part, bound);
+                }
+            }
+            Expr::List(list) => list.elements.iter().for_each(|element| self.read(element, bound)),
+            Expr::Map(map) => self.entries(map.entries.iter().map(|entry| &entry.expr), bound),
+            Expr::Struct(message) => {
+                self.structures = true;
+                self.entries(message.entries.iter().map(|entry| &entry.expr), bound);
+            }
+            Expr::Comprehension(each) => {
+                self.read(&each.iter_range, bound);
+                self.loops += 1;
+                let before = bound.len();
+                bound.push(each.iter_var.clone());
+                bound.extend(each.iter_var2.clone());
+                bound.push(each.accu_var.clone());
+                let within = bound.iter().filter(|name| name.starts_with('@') || **name == each.accu_var).count();
+                self.loops_within = self.loops_within.max(within);
+                // `map` and `filter` are written with a sum of their own for each item.
+                let sums = self.sums;
+                for part in [&each.accu_init, &each.loop_cond, &each.loop_step, &each.result] {
+                    self.read(part, bound);
+                }
+                self.sums =
+                    self.sums.max(sums).saturating_sub(usize::from(self.sums > sums && appends(&each.loop_step)));
+                bound.truncate(before);
+            }
+        }
+    }
+
+    fn entries<'a>(&mut self, entries: impl Iterator<Item = &'a EntryExpr>, bound: &mut Vec<String>) {
+        for entry in entries {
+            match entry {
+                EntryExpr::StructField(field) => self.read(&field.value, bound),
+                EntryExpr::MapEntry(pair) => {
+                    self.read(&pair.key, bound);
+                    self.read(&pair.value, bound);
+                }
+            }
+        }
+    }
+
+    fn path(&mut self, path: Vec<String>, bound: &[String]) {
+        let Some(root) = path.first() else { return };
+        if !root.starts_with('@') && !bound.contains(root) && !(path.len() == 1 && TYPES.contains(&root.as_str())) {
+            self.paths.insert(path);
+        }
+    }
+}
+
+fn appends(step: &IdedExpr) -> bool {
+    match &step.expr {
+        Expr::Call(call) if call.func_name == "_+_" => true,
+        Expr::Call(call) => call.args.iter().any(appends),
+        _ => false,
+    }
+}
+
+fn environment() -> Arc<Env> {
+    static ENVIRONMENT: OnceLock<Arc<Env>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| Arc::new(Env::stdlib())).clone()
+}
+
+fn longest(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(longest).max().unwrap_or(0).max(items.len()),
+        Value::Object(fields) => fields.values().map(longest).max().unwrap_or(0).max(fields.len()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+fn to_cel(value: &Value) -> Cel {
+    match value {
+        Value::Null => Cel::Null,
+        Value::Bool(truth) => Cel::Bool(*truth),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Cel::Int(number),
+            (None, Some(number)) => Cel::UInt(number),
+            (None, None) => Cel::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => Cel::String(Arc::new(text.clone())),
+        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::Object(fields) => {
+            let fields: HashMap<Key, Cel> =
+                fields.iter().map(|(key, value)| (Key::from(key.as_str()), to_cel(value))).collect();
+            Cel::Map(fields.into())
+        }
+    }
+}
+
+fn to_json(value: &Cel) -> Result<Value, String> {
+    Ok(match value {
+        Cel::Null => Value::Null,
+        Cel::Bool(truth) => Value::Bool(*truth),
+        Cel::Int(number) => Value::from(*number),
+        Cel::UInt(number) => Value::from(*number),
+        Cel::Float(number) => {
+            Value::from(serde_json::Number::from_f64(*number).ok_or_else(|| format!("`{number}` is not a number"))?)
+        }
+        Cel::String(text) => Value::from(text.as_str()),
+        Cel::Duration(length) => match length.to_std() {
+            Ok(length) => Value::from(crate::domain::duration::compact(length)),
+            Err(_) => return Err("it gives a negative length of time".to_owned()),
+        },
+        Cel::Timestamp(time) => Value::from(time.to_rfc3339()),
+        Cel::List(items) => Value::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
+        Cel::Map(map) => {
+            let mut fields = serde_json::Map::new();
+            for (key, value) in map.map.iter() {
+                let key = match key {
+                    Key::Int(number) => number.to_string(),
+                    Key::Uint(number) => number.to_string(),
+                    Key::Bool(truth) => truth.to_string(),
+                    Key::String(text) => text.to_string(),
+                };
+                fields.insert(key, to_json(value)?);
+            }
+            Value::Object(fields)
+        }
+        Cel::Bytes(_) | Cel::Function(..) | Cel::Opaque(_) | Cel::Struct(_) => {
+            return Err("it gives something that is not a plain value".to_owned());
+        }
+    })
+}
+
+fn reason(error: &cel::ExecutionError) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the evaluator's list is open, and its sentences are readable")]
+    match error {
+        cel::ExecutionError::UndeclaredReference(name) => format!("`{name}` is not known"),
+        cel::ExecutionError::NoSuchKey(name) => format!("there is no `{name}`"),
+        other => {
+            let mut text: String = other.to_string().chars().take(200).collect();
+            if let Some(first) = text.get(..1).map(str::to_lowercase) {
+                text.replace_range(..1, &first);
+            }
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn scope() -> Scope {
+        Scope::new()
+            .with("live", json!({"version": "v42", "since": "2026-11-23T03:00:00Z", "age": "30m", "replicas": 3}))
+            .with("now", "2026-11-23T03:30:00Z")
+            .with("many", vec![1; 2_000])
+    }
+
+    #[test]
+    fn conditions_read_numbers_times_and_lengths() {
+        for text in [
+            "live.replicas + 1 == 4",
+            "duration(live.age) < duration('2h')",
+            "timestamp(now) - timestamp(live.since) == duration('30m')",
+            "many.exists(n, n == 1) && live.version in ['v42']",
+            "has(live.version) && !has(live.gone)",
+            "many.filter(n, n > 0).map(n, n + 1).size() == 2000",
+        ] {
+            assert_eq!(holds(text, &scope()), Ok(true), "{text}");
+        }
+        assert_eq!(evaluate("{'a': live.replicas * 2}", &scope()).unwrap(), json!({"a": 6}));
+        assert_eq!(evaluate("timestamp(now) - timestamp(live.since)", &scope()).unwrap(), json!("30m"));
+    }
+
+    #[test]
+    fn a_missing_value_is_an_error_never_false() {
+        for (text, why) in [
+            ("gone == 1", "`gone` is not known"),
+            ("live.gone == 1", "there is no `gone`"),
+            ("false || live.gone", "there is no `gone`"),
+            ("live.replicas", "it gives a number, not true or false"),
+        ] {
+            assert_eq!(holds(text, &scope()).unwrap_err().why, why, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_it_reads_is_listed_without_the_names_of_loops() {
+        let condition = Condition::compile("live.tags.exists(t, t.name == good.tag) && mode == 'ask'").unwrap();
+        let paths: Vec<String> = condition.variables().iter().map(|path| path.join(".")).collect();
+        assert_eq!(paths, ["good.tag", "live.tags", "mode"]);
+    }
+
+    #[test]
+    fn loops_are_bounded_by_the_values() {
+        let nested = "many.all(a, many.all(b, a == b))";
+        assert!(holds(nested, &scope()).unwrap_err().why.contains("more than 1000000 items"));
+        assert!(Condition::compile("a.all(b, b.all(c, c.all(d, d)))").is_err());
+    }
+
+    #[test]
+    fn the_largest_conditions_fit_the_stack() {
+        for text in [
+            format!("{}1{}", "(".repeat(12), ")".repeat(12)),
+            format!("{}true", "!".repeat(80)),
+            format!("a{}", ".b".repeat(80)),
+            format!("1{}", " - 1".repeat(80)),
+            format!("{}1", "true ? 1 : ".repeat(40)),
+            format!("true{}", " && true".repeat(40)),
+            format!("{}", "[1 in ".repeat(12)),
+        ] {
+            eprintln!("{text}");
+            drop(holds(&text, &scope()));
+        }
+        for text in ["(".repeat(500), "!".repeat(999), "a?".repeat(400), "[".repeat(13)] {
+            assert!(Condition::compile(&text).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in ".{0,60}") {
+            drop(holds(&text, &scope()));
+        }
+
+        #[test]
+        fn no_near_condition_breaks_the_reader(text in r#"([()\[\]{}.?:,!<>=&|+*/% -]|live|many|[0-9]|'|"|in|map|\.all\(x, |has\(|duration\(|r'){0,30}"#) {
+            drop(holds(&text, &scope()));
+        }
+    }
+}

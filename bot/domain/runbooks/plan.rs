@@ -1,0 +1,472 @@
+//! A runbook as it is stored with a run: checked, complete, and independent of the file it came from.
+//!
+//! A run reads only its plan, so an edited file never changes a run in flight. Everything is resolved that can be
+//! without values; templates and conditions are kept as text and were compiled once by the check.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{
+    duration,
+    runbooks::{scope::Scope, template},
+};
+
+/// A checked runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Its name, as in `/runbook run`.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub description: Option<String>,
+    /// The team that answers for it.
+    pub owner: Option<String>,
+    /// How far it goes by itself.
+    pub mode: Mode,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// What it needs to know, in the order of the file.
+    pub inputs: Vec<Input>,
+    /// What it mutates; both are templates over the inputs.
+    pub target: TargetTemplate,
+    /// What must hold before it starts and before each mutation.
+    pub guards: Guards,
+    /// Who must agree, before which step.
+    pub approval: Option<Approval>,
+    /// What it does, in order.
+    pub steps: Vec<Step>,
+}
+
+/// How far a runbook goes by itself. The order is by freedom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Journals what it would have done; no mutating step runs.
+    Observe,
+    /// Asks people before its approval's step.
+    Ask,
+    /// Acts, and asks only where its approval's condition holds.
+    Auto,
+}
+
+impl Mode {
+    /// The word of the file: `observe`, `ask` or `auto`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Observe => "observe",
+            Mode::Ask => "ask",
+            Mode::Auto => "auto",
+        }
+    }
+}
+
+/// What starts a runbook.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Matchers, all of which an alert's labels must satisfy, in Alertmanager's syntax; none if alerts do not start it.
+    pub alert: Option<Vec<String>>,
+    /// Whether people may start it from chat.
+    pub chat: bool,
+}
+
+/// One thing that a runbook needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its name, which templates and conditions use.
+    pub name: String,
+    /// What may be given.
+    pub kind: InputKind,
+    /// What it means.
+    pub description: Option<String>,
+    /// Where the value comes from if nobody gives one.
+    pub source: InputSource,
+}
+
+/// What may be given for an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// Text in one line.
+    Text {
+        /// The most characters.
+        max: usize,
+    },
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The most.
+        max: i64,
+    },
+    /// The name of a service of the catalog; whether it is one is the caller's to check.
+    Service,
+    /// One of these texts.
+    Choice {
+        /// What may be chosen.
+        choices: Vec<String>,
+    },
+    /// A length of time such as `15m`.
+    Duration {
+        /// The least.
+        #[serde(with = "duration")]
+        min: Duration,
+        /// The most.
+        #[serde(with = "duration")]
+        max: Duration,
+    },
+    /// `true` or `false`.
+    Boolean,
+}
+
+/// Where an input's value comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputSource {
+    /// Always this; nobody and no label can change it.
+    Const(Value),
+    /// A person, else this label of the alert, else the default, else the input is missing.
+    Given {
+        /// The alert label that it may be read from.
+        label: Option<String>,
+        /// The value if nobody and no label gives one.
+        default: Option<Value>,
+    },
+}
+
+/// What a run mutates, before its inputs are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetTemplate {
+    /// The service, a template over the inputs.
+    pub service: String,
+    /// The environment, a template over the inputs.
+    pub environment: String,
+}
+
+/// What a run mutates; the lock that keeps others away bears this name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// A service of the catalog.
+    pub service: String,
+    /// An environment, such as `production`.
+    pub environment: String,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.service, self.environment)
+    }
+}
+
+/// What must hold before a run starts, and again at every mutating intent where it applies.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Guards {
+    /// The alert must still fire.
+    pub still_firing: Option<StillFiring>,
+    /// How long after its last mutation the runbook leaves this target alone.
+    pub cooldown: Option<Cooldown>,
+    /// How often it may mutate this target.
+    pub max_runs: Option<MaxRuns>,
+}
+
+/// How far into a run the alert must still fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StillFiring {
+    /// Until the first mutation has begun.
+    FirstMutation,
+    /// At every mutation.
+    End,
+}
+
+/// The pause after a run that mutated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cooldown {
+    /// The first pause.
+    #[serde(rename = "for", with = "duration")]
+    pub length: Duration,
+    /// What the pause is multiplied by each time the alert comes back.
+    pub factor: f64,
+    /// The longest pause, at most 24 hours.
+    #[serde(with = "duration")]
+    pub max: Duration,
+}
+
+/// How many runs may mutate one target in a window of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxRuns {
+    /// The most runs.
+    pub count: u32,
+    /// The window, looking back from the moment of the mutation.
+    #[serde(with = "duration")]
+    pub per: Duration,
+}
+
+/// The agreement that a run waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Path of the step that waits; the reading steps above it have run by then.
+    pub before: String,
+    /// A condition that says whether to ask; without one, mode `ask` asks and mode `auto` does not.
+    pub when: Option<String>,
+    /// Who may agree; never empty.
+    pub by: Vec<Approver>,
+    /// How many different people must agree; the one who started the run does not count.
+    pub count: u32,
+    /// Paths such as `live.version` whose values the agreement is for; a change of one voids it.
+    pub binds: Vec<String>,
+    /// How long the question stands.
+    #[serde(with = "duration")]
+    pub expires: Duration,
+}
+
+/// Who may answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approver {
+    /// Anybody with this role of the configuration: `role:on-call`.
+    Role(String),
+    /// One person of the configuration: `person:ana`.
+    Person(String),
+}
+
+impl std::fmt::Display for Approver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Approver::Role(name) => write!(f, "role:{name}"),
+            Approver::Person(name) => write!(f, "person:{name}"),
+        }
+    }
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its key in the journal: `1`, `2`, … in the order of the file.
+    pub path: String,
+    /// What people read.
+    pub name: String,
+    /// What it does; a name of [`actions::ALL`](super::actions::ALL).
+    pub action: String,
+    /// The action's fields: a tree whose texts may be templates.
+    pub with: Value,
+    /// What it does to the world, and what may be done when its outcome is unknown.
+    pub class: Class,
+    /// A condition; if it does not hold the step is skipped.
+    pub when: Option<String>,
+    /// The step is repeated until this holds. Only reading steps have one.
+    pub until: Option<Until>,
+    /// How long one attempt may take.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// What happens after an attempt that failed for certain; without it the first failure counts.
+    pub retry: Option<Retry>,
+    /// How to take it back.
+    pub undo: Option<Call>,
+    /// How to find out whether it happened.
+    pub probe: Option<Probe>,
+    /// The milestone that its success sets.
+    pub marks: Option<Mark>,
+    /// The name under which later steps read its output.
+    pub output: Option<String>,
+}
+
+impl Step {
+    /// Whether the step changes nothing outside.
+    pub fn reads(&self) -> bool {
+        matches!(self.class, Class::Reads)
+    }
+}
+
+/// What a step does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Changes nothing; may be repeated at will.
+    Reads,
+    /// Changes something. At least one of these is true.
+    Mutates(Handling),
+}
+
+/// What may be done about a mutation whose outcome is unknown or unwanted.
+#[expect(clippy::struct_excessive_bools, reason = "four independent declarations of the file")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handling {
+    /// `repeat: safe`: it may be sent again with the same idempotency key.
+    pub repeatable: bool,
+    /// It has a `probe`.
+    pub probed: bool,
+    /// It has an `undo`.
+    pub undoable: bool,
+    /// `irreversible: true`: nothing takes it back.
+    pub irreversible: bool,
+}
+
+/// The repetition of a reading step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Until {
+    /// The condition; the step's own output stands under `output` and under its name.
+    pub holds: String,
+    /// The pause between two looks.
+    #[serde(with = "duration")]
+    pub every: Duration,
+    /// When the step fails if it never held, counted from its first look.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+}
+
+/// How failed attempts are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts in all, the first one included.
+    pub attempts: u32,
+    /// The pause before the second attempt.
+    #[serde(with = "duration")]
+    pub first: Duration,
+    /// What each pause is multiplied by.
+    pub factor: f64,
+    /// The longest pause.
+    #[serde(with = "duration")]
+    pub max: Duration,
+    /// The share of each pause that is drawn at random, from 0 to 1.
+    pub jitter: f64,
+}
+
+impl Retry {
+    /// The pause after this many failed attempts, or none if there is no further one.
+    ///
+    /// `drawn` is a random number from 0 to 1: with it, at most the share `jitter` of the pause is taken off.
+    pub fn pause(&self, failed: u32, drawn: f64) -> Option<Duration> {
+        if failed == 0 || failed >= self.attempts {
+            return None;
+        }
+        let exponent = i32::try_from(failed - 1).unwrap_or(i32::MAX);
+        let seconds = (self.first.as_secs_f64() * self.factor.powi(exponent)).min(self.max.as_secs_f64());
+        let kept = 1.0 - self.jitter * drawn.clamp(0.0, 1.0);
+        Some(Duration::try_from_secs_f64(seconds * kept).unwrap_or(self.max))
+    }
+}
+
+/// An action with its fields, beside the step's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// A name of [`actions::ALL`](super::actions::ALL).
+    pub action: String,
+    /// The action's fields: a tree whose texts may be templates.
+    pub with: Value,
+}
+
+/// How to find out whether a mutation happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The reading action that looks.
+    #[serde(flatten)]
+    pub call: Call,
+    /// How long after a look that did not find it the second and last look is.
+    #[serde(with = "duration")]
+    pub settle: Duration,
+    /// The condition over `output`, the look's own output, that says it happened.
+    pub found: String,
+    /// Conditions over `output` that give the step's output if it happened; none leaves it empty.
+    pub output: std::collections::BTreeMap<String, String>,
+}
+
+/// A milestone that a step may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// Impact stopped.
+    Mitigated,
+}
+
+impl Plan {
+    /// SHA-256 of the plan as canonical JSON, in hexadecimal.
+    pub fn hash(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        hex::encode(Sha256::digest(canonical(&value).as_bytes()))
+    }
+
+    /// The step with this path.
+    pub fn step(&self, path: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.path == path)
+    }
+
+    /// What the run mutates, with the inputs of this scope.
+    pub fn target(&self, scope: &Scope) -> Result<Target, template::RenderError> {
+        let service = template::render_text(&self.target.service, scope)?;
+        let environment = template::render_text(&self.target.environment, scope)?;
+        for (what, value) in [("service", &service), ("environment", &environment)] {
+            if value.is_empty() || value.chars().count() > 100 || value.chars().any(char::is_control) {
+                let shown: String = value.chars().take(40).collect();
+                return Err(template::RenderError::new(format!("`{shown}` cannot be the target's {what}")));
+            }
+        }
+        Ok(Target { service, environment })
+    }
+
+    /// The first step that mutates, if any does.
+    pub fn first_mutation(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| !step.reads())
+    }
+
+    /// The names of the secrets that its steps, undos and probes refer to, sorted.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for step in &self.steps {
+            secrets_in(&step.with, &mut names);
+            for call in step.undo.iter().chain(step.probe.as_ref().map(|probe| &probe.call)) {
+                secrets_in(&call.with, &mut names);
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// The name of the secret, if this value is a reference to one: `{secret: deploy_token}`.
+pub fn secret(value: &Value) -> Option<&str> {
+    let fields = value.as_object()?;
+    if fields.len() == 1 { fields.get("secret")?.as_str() } else { None }
+}
+
+fn secrets_in(value: &Value, names: &mut Vec<String>) {
+    if let Some(name) = secret(value) {
+        names.push(name.to_owned());
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| secrets_in(item, names)),
+        Value::Object(fields) => fields.values().for_each(|field| secrets_in(field, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// JSON with the keys of every object in order, so that equal values have equal text.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(fields) => {
+            let sorted: std::collections::BTreeMap<&String, &Value> = fields.iter().collect();
+            let fields: Vec<String> = sorted
+                .into_iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+/// The identity of a run: the same runbook, target and cause give the same key, so that a second trigger attaches to
+/// the first run instead of starting another.
+///
+/// `cause` is the episode of the alert, or the identity of the request of the person who asked.
+pub fn trigger_key(runbook: &str, target: &Target, cause: &str) -> String {
+    let parts = Value::from(vec![runbook, &target.service, &target.environment, cause]);
+    hex::encode(Sha256::digest(parts.to_string().as_bytes()))
+}

@@ -1,5 +1,6 @@
 //! Firewarden: incident response and deployment automation, steered from chat.
 
+pub mod adapters;
 pub mod domain;
 pub mod engine;
 pub mod store;

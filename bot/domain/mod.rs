@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod ids;
 pub mod people;
+pub mod routes;
 pub mod runbooks;
 pub mod severity;
 pub mod time;

@@ -57,6 +57,16 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// A body that serde could not read, with the place that it had come to.
+pub fn unreadable(json_path: String, error: &serde_json::Error) -> Malformed {
+    let what = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let syntax = error.is_syntax() || error.is_eof();
+    // Where the JSON itself is broken, line and column say more than a path.
+    let what = if syntax { &what } else { what.strip_suffix(&place).unwrap_or(&what) };
+    Malformed::new(if json_path == "." { String::new() } else { json_path }, what)
+}
+
 /// Refuses a delivery of too many alerts.
 pub fn alerts(json_path: &str, count: usize) -> Result<(), Malformed> {
     if count <= ALERTS {

@@ -117,7 +117,7 @@ fn refused(body: &[u8]) -> Malformed {
     let mut json = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, Payload>(&mut json) {
         Ok(_) => Malformed::new("", "something follows the JSON value"),
-        Err(error) => bounds::unreadable(error.path().to_string(), error.inner()),
+        Err(error) => bounds::unreadable(&error.path().to_string(), error.inner()),
     }
 }
 
@@ -138,8 +138,8 @@ mod tests {
         };
     }
 
-    fn time(text: &str) -> Option<Time> {
-        Some(text.parse().unwrap())
+    fn time(text: &str) -> Time {
+        text.parse().unwrap()
     }
 
     fn fires(batch: &Batch) -> usize {
@@ -151,7 +151,7 @@ mod tests {
         let batch = capture!("firing_prometheus");
         let [signal] = batch.signals.as_slice() else { panic!("{batch:?}") };
         assert_eq!(signal.says, Says::Firing { ends_at: None });
-        assert_eq!(signal.starts_at, time("2026-11-23T20:29:22.568Z"));
+        assert_eq!(signal.starts_at, Some(time("2026-11-23T20:29:22.568Z")));
         assert_eq!((signal.labels.alertname(), signal.labels.value("service")), ("TargetDown", "payments"));
         assert_eq!(signal.annotations["summary"], "Target 127.0.0.1:19999 is down");
         assert_eq!(signal.generator_url.as_deref(), Some("http://vm:19090/graph?g0.expr=up+%3D%3D+0&g0.tab=1"));
@@ -162,7 +162,7 @@ mod tests {
     fn a_mixed_group_keeps_each_alert_s_own_status() {
         let batch = capture!("group_mixed_firing_resolved");
         assert_eq!((batch.signals.len(), fires(&batch)), (5, 3));
-        assert_eq!(batch.signals[0].says, Says::Resolved { at: time("2026-11-23T20:30:04.378Z") });
+        assert_eq!(batch.signals[0].says, Says::Resolved { at: Some(time("2026-11-23T20:30:04.378Z")) });
         assert_eq!(fires(&capture!("grouped5_firing")), 5);
         let resolved = capture!("group_resolved");
         assert_eq!((resolved.signals.len(), fires(&resolved)), (5, 0));

@@ -107,7 +107,7 @@ impl GenericMapping {
 /// # Errors
 /// Says where the body lacks what the mapping names. Nothing of a refused body is taken.
 pub fn parse(body: &[u8], source: &str, mapping: &GenericMapping) -> Result<Batch, Malformed> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| bounds::unreadable(String::new(), &error))?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| bounds::unreadable("", &error))?;
     let root = Scope { body: &body, alert: &body, place: String::new() };
     let mut signals = Vec::new();
     match &mapping.alerts {

@@ -58,13 +58,14 @@ impl fmt::Display for Malformed {
 }
 
 /// A body that serde could not read, with the place that it had come to.
-pub fn unreadable(json_path: String, error: &serde_json::Error) -> Malformed {
+pub fn unreadable(json_path: &str, error: &serde_json::Error) -> Malformed {
     let what = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let syntax = error.is_syntax() || error.is_eof();
     // Where the JSON itself is broken, line and column say more than a path.
     let what = if syntax { &what } else { what.strip_suffix(&place).unwrap_or(&what) };
-    Malformed::new(if json_path == "." { String::new() } else { json_path }, what)
+    // `?` stands for a step that was never read, `.` for the whole.
+    Malformed::new(json_path.trim_end_matches(['?', '.']), what)
 }
 
 /// Refuses a delivery of too many alerts.

@@ -130,12 +130,13 @@ impl Matcher {
 /// The pattern alone must be sound before it is anchored, or `a)|(b` would slip out of the anchors.
 fn compile(value: &str) -> Result<Regex, String> {
     let build = |text: &str| RegexBuilder::new(text).size_limit(COMPILED).nest_limit(50).build();
-    let refused = |error: regex::Error| match error {
-        regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),
-        other => {
-            let why = other.to_string().lines().last().unwrap_or_default().trim().to_owned();
-            format!("the pattern is wrong: {}", why.trim_start_matches("error: "))
+    let refused = |error: regex::Error| {
+        if matches!(error, regex::Error::CompiledTooBig(_)) {
+            return "the pattern is too large".to_owned();
         }
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim();
+        format!("the pattern is wrong: {}", why.trim_start_matches("error: "))
     };
     build(value).map_err(refused)?;
     build(&format!("^(?s:{value})$")).map_err(refused)
@@ -181,12 +182,8 @@ impl Eq for Matcher {}
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = self.name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':');
-        if plain {
-            f.write_str(&self.name)?
-        } else {
-            f.write_str(&quoted(&self.name))?
-        }
-        write!(f, "{}{}", self.operator.sign(), quoted(&self.value))
+        let name = if plain { self.name.clone() } else { quoted(&self.name) };
+        write!(f, "{name}{}{}", self.operator.sign(), quoted(&self.value))
     }
 }
 

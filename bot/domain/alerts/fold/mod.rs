@@ -96,19 +96,6 @@ impl Changes {
         self.list.push(Change { what, alert: alert.clone(), source, source_at });
     }
 
-    /// Counts a change of state and tells when it makes the alert flap.
-    fn count(&mut self, what: What, alert: &mut Alert, now: Time, settings: &Settings) {
-        if !what.moves() || settings.flapping_changes == 0 {
-            return;
-        }
-        alert.changes.push(now);
-        let surplus = alert.changes.len().saturating_sub(settings.flapping_changes);
-        alert.changes.drain(..surplus);
-        let full = alert.changes.len() == settings.flapping_changes;
-        let close = alert.changes.first().is_some_and(|first| now.since(*first) <= settings.flapping_within);
-        alert.flapping |= full && close;
-    }
-
     fn calm(&mut self, alert: &mut Alert, now: Time, settings: &Settings) {
         let last = alert.changes.last().copied().unwrap_or(alert.first_seen);
         if alert.flapping && now.since(last) >= settings.flapping_within {
@@ -202,11 +189,23 @@ fn settle(
     (now, settings): (Time, &Settings),
 ) {
     let flapped = alert.flapping;
-    changes.count(what, alert, now, settings);
+    if what.moves() {
+        count(alert, now, settings);
+    }
     changes.tell(what, alert, cause);
     if alert.flapping && !flapped {
         changes.tell(What::FlappingStarted, alert, None);
     }
+}
+
+/// Counts a change of state: so many of them, close together, make the alert flap.
+fn count(alert: &mut Alert, now: Time, settings: &Settings) {
+    alert.changes.push(now);
+    let surplus = alert.changes.len().saturating_sub(settings.flapping_changes);
+    alert.changes.drain(..surplus);
+    let full = settings.flapping_changes > 0 && alert.changes.len() == settings.flapping_changes;
+    let close = alert.changes.first().is_some_and(|first| now.since(*first) <= settings.flapping_within);
+    alert.flapping |= full && close;
 }
 
 /// An alert of which nothing is known yet.
@@ -257,7 +256,7 @@ fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, se
         Some(old) if old.firing => Voice { ended: latest(ended, old.starts_at), ..fresh },
         Some(_) | None => fresh,
     };
-    speak(alert, name, spoken);
+    speak(alert, &name, spoken);
     if what.begins_episode() {
         alert.episode = alert.episode.saturating_add(1);
         alert.starts_at = signal.starts_at;
@@ -291,7 +290,7 @@ fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, sett
         ends_at: None,
         deadline: now,
     };
-    speak(alert, name, silent);
+    speak(alert, &name, silent);
     hear(alert, signal, now);
     if alert.state == AlertState::Resolved {
         return What::Repeated;
@@ -310,10 +309,10 @@ fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, sett
 }
 
 /// Keeps what a voice said, and no more voices than [`VOICES`].
-fn speak(alert: &mut Alert, name: String, voice: Voice) {
-    alert.voices.insert(name.clone(), voice);
+fn speak(alert: &mut Alert, name: &str, voice: Voice) {
+    alert.voices.insert(name.to_owned(), voice);
     if alert.voices.len() > VOICES {
-        let others = alert.voices.iter().filter(|(other, _)| **other != name);
+        let others = alert.voices.iter().filter(|(other, _)| *other != name);
         let oldest = others.min_by_key(|(_, voice)| (voice.firing, voice.heard_at)).map(|(other, _)| other.clone());
         if let Some(oldest) = oldest {
             alert.voices.remove(&oldest);

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use super::{
-    Context, Refusal, Rules, Stop,
+    Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
     features,
 };
 use crate::{
-    domain::time::Time,
+    domain::{alerts::Batch, time::Time},
     store::{self, Decision, Tx, inputs, timers},
 };
 
 /// What can happen to the bot.
 #[derive(Debug)]
 pub enum Input {
+    /// The bot has started.
+    Started,
+    /// Sources say something of alerts.
+    Alerts(Vec<Batch>),
     /// Somebody asks for something, by a command or a button.
     Command(&'static Command, Call),
     /// A timer is due.
@@ -24,8 +28,8 @@ pub enum Input {
 /// What comes of an input, once it is durable.
 #[derive(Debug)]
 pub enum Answer {
-    /// Alerts were taken.
-    Received(()),
+    /// Alerts were taken; one receipt for each delivery.
+    Received(Vec<alerts::Receipt>),
     /// A command was carried out, or refused.
     Reply(Result<Reply, Refusal>),
     /// Nobody waits for more than the commit.
@@ -45,6 +49,12 @@ impl Decision for Occurrence {
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
+            Input::Started => alerts::decide::after_downtime(&mut context).await.map(|()| Answer::Done),
+            Input::Alerts(batches) => {
+                let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;
+                alerts_changed(&mut context, &news).await?;
+                Ok(Answer::Received(receipts))
+            }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),
             Input::Due(due) => {
                 // Taken back first, so that the feature may set it anew. One that was moved meanwhile is not due.
@@ -59,6 +69,11 @@ impl Decision for Occurrence {
             }
         }
     }
+}
+
+/// Hands what happened to alerts on: incidents take it up, and runs what came of that.
+pub(super) async fn alerts_changed(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<()> {
+    Ok(())
 }
 
 /// Carries a command out once: the same call again gets the first reply.

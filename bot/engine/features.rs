@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{
-    View,
+    View, alerts,
     chat::{self, Card, Command, Lookup, Subject},
     timers::OnDue,
 };
@@ -30,7 +30,7 @@ pub struct Feature {
 }
 
 /// All features, in their order: a later one may know an earlier one.
-pub static FEATURES: &[&Feature] = &[&chat::FEATURE];
+pub static FEATURES: &[&Feature] = &[&chat::FEATURE, &alerts::FEATURE];
 
 /// Every command, in the order of the features.
 pub fn commands() -> impl Iterator<Item = &'static Command> {

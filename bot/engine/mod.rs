@@ -4,6 +4,7 @@
 //! timeline entries and the work it causes. Workers claim that work and reach the world through [`ports`]. In each
 //! feature `decide.rs` has a transaction and no ports, and `work.rs` has ports and no transaction.
 
+pub mod alerts;
 pub mod chat;
 pub mod context;
 pub mod decide;
@@ -13,9 +14,10 @@ pub mod refusal;
 pub mod rules;
 pub mod timers;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use self::{
+    alerts::{Receipt, lane::Lane},
     chat::{Call, Command, Does, Reply},
     ports::Clock,
 };
@@ -26,7 +28,7 @@ pub use self::{
     rules::Rules,
 };
 use crate::{
-    domain::time::Time,
+    domain::{alerts::Batch, time::Time},
     store::{Reader, Store},
 };
 
@@ -35,12 +37,18 @@ pub struct Engine {
     store: Store,
     clock: Arc<dyn Clock>,
     rules: RwLock<Arc<Rules>>,
+    lane: Lane,
 }
 
 impl Engine {
-    /// An engine over this store that decides by these rules.
+    /// An engine over this store that decides by these rules. To be called inside a tokio runtime.
     pub fn new(store: Store, clock: Arc<dyn Clock>, rules: Rules) -> Arc<Self> {
-        Arc::new(Self { store, clock, rules: RwLock::new(Arc::new(rules)) })
+        Arc::new_cyclic(|engine| Self {
+            store,
+            clock,
+            rules: RwLock::new(Arc::new(rules)),
+            lane: Lane::to(Weak::clone(engine)),
+        })
     }
 
     /// The store.
@@ -71,6 +79,11 @@ impl Engine {
     /// Decides on an input; the answer means that the decision is durable.
     pub async fn submit(&self, input: Input) -> crate::store::Result<Answer> {
         self.store.decide(decide::Occurrence { input, now: self.now(), rules: self.rules() }).await
+    }
+
+    /// Takes what a source says of alerts; the receipt means that it is durable.
+    pub async fn receive(&self, batch: Batch) -> crate::store::Result<Receipt> {
+        self.lane.receive(batch).await
     }
 
     /// Reads one consistent state.

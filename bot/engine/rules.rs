@@ -2,15 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::people::{Capability, Person, PersonId};
+use crate::domain::{
+    alerts,
+    people::{Capability, Person, PersonId},
+    routes::Route,
+};
 
 /// Everything that decisions are made by and that people can change while the bot runs.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// Who is who, and what they may do.
     pub people: People,
+    /// How alerts are told apart, and when they are stale or flap.
+    pub alerts: alerts::Settings,
+    /// What alerts mean, in the order in which they are tried.
+    pub routes: Vec<Route>,
+    /// What an alert means that no other route takes.
+    pub default_route: Route,
+    /// What each source of alerts may set off, by its name; a source that is not here may set off anything.
+    pub scopes: BTreeMap<String, Scope>,
     /// The channel for what belongs to no route.
     pub default_channel: String,
+}
+
+/// What a source of alerts may set off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Services, or all of them.
+    pub services: Option<BTreeSet<String>>,
+    /// Runbooks, or all of them.
+    pub runbooks: Option<BTreeSet<String>>,
 }
 
 /// Who is who, and what they may do.

@@ -4,6 +4,7 @@
 //! act on it, because a kill at any instant finds it on disk. Reads use snapshots of their own and never wait for the
 //! writer. Nothing above this module can tell which database is behind it.
 
+pub mod alerts;
 pub mod cards;
 pub mod fault;
 pub mod halts;

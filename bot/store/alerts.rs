@@ -1,0 +1,133 @@
+//! Alerts as they stand. However many a body holds, it is read and written by the same few statements.
+
+use std::collections::BTreeMap;
+
+use super::{Reader, Result, Row, Tx, row::json};
+use crate::domain::{
+    alerts::{Alert, AlertState, Settings},
+    ids::AlertKey,
+    time::Time,
+};
+
+/// The alerts among these that are known.
+pub async fn known<'a>(
+    reader: &mut Reader,
+    keys: impl IntoIterator<Item = &'a AlertKey>,
+) -> Result<BTreeMap<AlertKey, Alert>> {
+    let keys: Vec<&AlertKey> = keys.into_iter().collect();
+    let rows = reader
+        .rows("select record from alerts where key in (select value from json_each($1))", &[(&json(&keys)?).into()])
+        .await?;
+    rows.iter().map(|row| alert(row).map(|alert| (alert.key.clone(), alert))).collect()
+}
+
+/// Writes these alerts as they stand.
+pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Alert>, settings: &Settings) -> Result<()> {
+    let mut rows = Vec::new();
+    for alert in alerts {
+        rows.push(serde_json::json!({
+            "key": alert.key,
+            "state": alert.state.word(),
+            "due_at": alert.due_at(settings).map(Time::millis),
+            "last_seen": alert.last_seen.millis(),
+            "record": json(alert)?,
+        }));
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "insert into alerts (key, state, due_at, last_seen, record) \
+         select value ->> 'key', value ->> 'state', value ->> 'due_at', value ->> 'last_seen', value ->> 'record' \
+         from json_each($1) where true \
+         on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
+         last_seen = excluded.last_seen, record = excluded.record",
+        &[(&json(&rows)?).into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Up to `limit` alerts that the passing of time may have changed, those first that waited longest.
+pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Alert>> {
+    let rows = reader
+        .rows("select record from alerts where due_at <= $1 order by due_at limit $2", &[now.into(), limit.into()])
+        .await?;
+    rows.iter().map(alert).collect()
+}
+
+/// When the passing of time may change an alert next.
+pub async fn earliest_due(reader: &mut Reader) -> Result<Option<Time>> {
+    let row = reader.row("select min(due_at) as due_at from alerts", &[]).await?;
+    row.map_or(Ok(None), |row| row.opt_time("due_at"))
+}
+
+/// Every alert in this state, those first that were heard last.
+pub async fn in_state(reader: &mut Reader, state: AlertState) -> Result<Vec<Alert>> {
+    let rows = reader
+        .rows("select record from alerts where state = $1 order by last_seen desc, key", &[state.word().into()])
+        .await?;
+    rows.iter().map(alert).collect()
+}
+
+/// A statement, or many alike, that was ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// The alert that it was about.
+    pub alert: AlertKey,
+    /// The stable code of the reason.
+    pub reason: String,
+    /// The source that said it.
+    pub source: String,
+    /// When that happened first.
+    pub first_at: Time,
+    /// When that happened last.
+    pub last_at: Time,
+    /// How often.
+    pub count: i64,
+}
+
+/// Remembers that statements were ignored: alert, reason and source of each.
+pub async fn suppressed(tx: &mut Tx, ignored: &[(&AlertKey, &str, &str)], now: Time) -> Result<()> {
+    if ignored.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "insert into suppressions (alert, reason, source, first_at, last_at, count) \
+         select value ->> 0, value ->> 1, value ->> 2, $2, $2, count(*) from json_each($1) where true group by 1, 2, 3 \
+         on conflict (alert, reason, source) do update set last_at = excluded.last_at, count = count + excluded.count",
+        &[(&json(&ignored)?).into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What was ignored of these alerts.
+pub async fn suppressions<'a>(
+    reader: &mut Reader,
+    keys: impl IntoIterator<Item = &'a AlertKey>,
+) -> Result<Vec<Suppression>> {
+    let keys: Vec<&AlertKey> = keys.into_iter().collect();
+    let rows = reader
+        .rows(
+            "select * from suppressions where alert in (select value from json_each($1)) order by last_at, alert, reason",
+            &[(&json(&keys)?).into()],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Suppression {
+                alert: AlertKey(row.text("alert")?),
+                reason: row.text("reason")?,
+                source: row.text("source")?,
+                first_at: row.time("first_at")?,
+                last_at: row.time("last_at")?,
+                count: row.int("count")?,
+            })
+        })
+        .collect()
+}
+
+fn alert(row: &Row) -> Result<Alert> {
+    row.json("record")
+}

@@ -1,0 +1,25 @@
+-- Alerts as they stand, and what was said of them that changed nothing.
+
+-- The record is the whole alert; the other columns are what is looked up by.
+create table alerts (
+    key text not null primary key,
+    state text not null check (state in ('firing', 'resolved', 'stale')),
+    -- When the passing of time may change it.
+    due_at integer,
+    last_seen integer not null,
+    record text not null
+) strict;
+
+create index alerts_due on alerts (due_at) where due_at is not null;
+create index alerts_by_state on alerts (state, last_seen);
+
+-- Statements that were ignored, and why: one row for each reason, however often it happened.
+create table suppressions (
+    alert text not null,
+    reason text not null,
+    source text not null,
+    first_at integer not null,
+    last_at integer not null,
+    count integer not null,
+    primary key (alert, reason, source)
+) strict;

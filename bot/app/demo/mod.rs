@@ -1,0 +1,3 @@
+//! `firewarden demo`: the main job on one machine, with nothing installed and no network.
+
+pub mod checkout;

@@ -1,0 +1,3 @@
+//! Puts the parts together into the program.
+
+pub mod demo;

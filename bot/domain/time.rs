@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Time(i64);
 
 impl Time {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Time = Time(0);
+
     /// The moment this many milliseconds after 1970-01-01T00:00:00Z, brought into the years -9999 to 9999.
     pub fn from_millis(millis: i64) -> Self {
         let last = jiff::Timestamp::MAX.as_millisecond();

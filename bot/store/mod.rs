@@ -12,6 +12,8 @@ pub mod inputs;
 pub mod migrations;
 pub mod posts;
 pub mod row;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 pub mod timers;
 pub mod tx;

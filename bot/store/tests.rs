@@ -1,0 +1,230 @@
+//! What the store promises, tried on real files.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tokio::sync::Barrier;
+
+use super::*;
+use crate::domain::{
+    ids::IncidentId,
+    people::{Actor, PersonId},
+    timeline::{Broken, Chain, Draft, EntryRef, verify},
+};
+
+const NOW: Time = Time::EPOCH;
+
+fn draft(text: &str) -> Draft {
+    Draft {
+        actor: Actor::Person(PersonId("ana".to_owned())),
+        source_at: None,
+        kind: "noted".to_owned(),
+        body: serde_json::json!({ "kind": "noted", "text": text }),
+        text: text.to_owned(),
+    }
+}
+
+/// Adds an entry, then does what the story needs.
+struct Add(&'static str, Then);
+
+enum Then {
+    Succeed,
+    Fail,
+    Panic,
+    Meet(Arc<Barrier>),
+}
+
+impl Decision for Add {
+    type Answer = EntryRef;
+
+    async fn decide(&self, tx: &mut Tx) -> Result<EntryRef> {
+        let entry = timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, &draft(self.0)).await?;
+        match &self.1 {
+            Then::Succeed => Ok(entry),
+            Then::Fail => Err(Fault::defect("as the story wants")),
+            Then::Panic => panic!("as the story wants"),
+            Then::Meet(barrier) => {
+                barrier.wait().await;
+                barrier.wait().await;
+                Ok(entry)
+            }
+        }
+    }
+}
+
+async fn texts(store: &Store) -> Vec<String> {
+    let mut reader = store.read().await.unwrap();
+    let entries = timeline::entries(&mut reader, Chain::Incident(IncidentId(1))).await.unwrap();
+    verify(&entries).unwrap();
+    entries.into_iter().map(|entry| entry.draft.text).collect()
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("firewarden.db");
+    (folder, path)
+}
+
+/// What was answered is on disk.
+#[tokio::test]
+async fn an_answered_decision_is_there_after_a_restart() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    store.decide(Add("first", Then::Succeed)).await.unwrap();
+    store.close().await;
+    let store = Store::open(&path).await.unwrap();
+    assert_eq!(texts(&store).await, ["first"]);
+}
+
+/// One bad decision costs the others nothing, although they share a commit.
+#[tokio::test]
+async fn only_the_guilty_decision_gets_its_fault() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    let (good, failed, panicked, last) = tokio::join!(
+        store.decide(Add("good", Then::Succeed)),
+        store.decide(Add("failed", Then::Fail)),
+        store.decide(Add("panicked", Then::Panic)),
+        store.decide(Add("last", Then::Succeed)),
+    );
+    assert!(good.is_ok() && last.is_ok());
+    assert!(failed.unwrap_err().to_string().contains("as the story wants"));
+    assert!(panicked.unwrap_err().to_string().contains("a decision panicked"));
+    assert_eq!(texts(&store).await, ["good", "last"]);
+    assert_eq!(store.failing_for(), None, "a defect of a decision is no trouble with the file");
+}
+
+/// A list can be looked at while a change is being decided, and shows what was committed before.
+#[tokio::test]
+async fn readers_do_not_wait_for_the_writer() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    store.decide(Add("before", Then::Succeed)).await.unwrap();
+    let barrier = Arc::new(Barrier::new(2));
+    let slow = tokio::spawn({
+        let (store, barrier) = (store.clone(), Arc::clone(&barrier));
+        async move { store.decide(Add("slow", Then::Meet(barrier))).await }
+    });
+    barrier.wait().await;
+    assert_eq!(texts(&store).await, ["before"]);
+    barrier.wait().await;
+    slow.await.unwrap().unwrap();
+    assert_eq!(texts(&store).await, ["before", "slow"]);
+}
+
+/// Two bots on one file would each believe that they are alone.
+#[tokio::test]
+async fn a_second_process_is_told_who_is_in_the_way() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    let fault = Store::open(&path).await.err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Locked);
+    assert!(fault.to_string().contains("stop the other `firewarden`"), "{fault}");
+    store.close().await;
+    Store::open(&path).await.unwrap();
+}
+
+/// An older binary does not write into a file whose rules it does not know.
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    store.close().await;
+    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(path.to_str().unwrap()).await.unwrap();
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+         values (9999, 'of the future', 0, 1, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let fault = Store::open(&path).await.err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Newer);
+    assert!(fault.to_string().contains("run the newer `firewarden`"), "{fault}");
+}
+
+/// A damaged file is not overwritten, and the message says what to keep.
+#[tokio::test]
+async fn a_damaged_file_says_what_to_do() {
+    let (_folder, path) = folder();
+    let garbage = vec![b'x'; 8192];
+    std::fs::write(&path, &garbage).unwrap();
+    let fault = Store::open(&path).await.err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Corrupt);
+    assert!(fault.to_string().contains("start from a backup"), "{fault}");
+    assert_eq!(std::fs::read(&path).unwrap(), garbage);
+}
+
+/// A log that was edited afterwards does not verify.
+#[tokio::test]
+async fn an_edited_entry_breaks_its_chain() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    for text in ["one", "two", "three"] {
+        store.decide(Add(text, Then::Succeed)).await.unwrap();
+    }
+    let mut reader = store.read().await.unwrap();
+    let chain = Chain::Incident(IncidentId(1));
+    let mut entries = timeline::entries(&mut reader, chain).await.unwrap();
+    entries[1].draft.text = "another two".to_owned();
+    assert_eq!(verify(&entries), Err(Broken(EntryRef { chain, seq: 2 })));
+    entries.remove(1);
+    assert_eq!(verify(&entries), Err(Broken(EntryRef { chain, seq: 3 })));
+}
+
+/// A command that is sent twice is carried out once, and a timer that was moved does not fire at its old time.
+#[tokio::test]
+async fn inputs_are_remembered_and_timers_fire_once() {
+    struct Twice;
+    impl Decision for Twice {
+        type Answer = (Option<String>, Option<String>, bool, bool);
+
+        async fn decide(&self, tx: &mut Tx) -> Result<Self::Answer> {
+            let first = inputs::answered(tx, "key").await?;
+            inputs::remember(tx, "key", NOW, "done").await?;
+            let second = inputs::answered(tx, "key").await?;
+            timers::set(tx, "kind", "subject", NOW).await?;
+            let due = timers::due(tx, NOW, 10).await?.remove(0);
+            timers::set(tx, "kind", "subject", NOW + Duration::from_secs(1)).await?;
+            let moved = timers::take(tx, &due).await?;
+            let later = timers::due(tx, NOW + Duration::from_secs(1), 10).await?.remove(0);
+            Ok((first, second, moved, timers::take(tx, &later).await?))
+        }
+    }
+    let (_folder, path) = folder();
+    let store = Store::open(&path).await.unwrap();
+    let answer = store.decide(Twice).await.unwrap();
+    assert_eq!(answer, (None, Some("done".to_owned()), false, true));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever an entry says reads back the same, and its chain holds.
+    #[test]
+    fn any_text_reads_back_from_the_log(texts in prop::collection::vec(".{0,40}", 1..5)) {
+        struct Log(Vec<String>);
+        impl Decision for Log {
+            type Answer = ();
+
+            async fn decide(&self, tx: &mut Tx) -> Result<()> {
+                for text in &self.0 {
+                    timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, &draft(text)).await?;
+                }
+                Ok(())
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let read = runtime.block_on(async {
+            let (_folder, path) = folder();
+            let store = Store::open(&path).await.unwrap();
+            store.decide(Log(texts.clone())).await.unwrap();
+            let read = self::texts(&store).await;
+            store.close().await;
+            read
+        });
+
+        prop_assert_eq!(read, texts);
+    }
+}

@@ -147,15 +147,15 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_json_breaks_the_reader(body in any_json(), parts in proptest::collection::vec(any_json(), 10)) {
+    fn no_json_breaks_the_reader(
+        body in any_json(),
+        part in any_json(),
+        field in "state|since|until|tags|rule|zone|link",
+    ) {
         drop(parse(body.to_string().as_bytes(), "s", &mapping()));
         let mut whole = item(&json!("ok"));
-        for (field, part) in ["state", "since", "until", "tags", "rule", "zone", "link"].iter().zip(parts) {
-            let kept = whole.clone();
-            whole[*field] = part;
-            drop(read(&[whole.clone(), whole.clone()]));
-            whole = kept;
-        }
+        whole[field] = part;
+        drop(read(&[whole.clone(), whole]));
         drop(parse(body.to_string().as_bytes(), "s", &GenericMapping {
             labels_from: Some("$".parse().unwrap()), ..GenericMapping::default()
         }));

@@ -90,8 +90,10 @@ pub struct Voice {
     pub firing: bool,
     /// When the episode began, by its own clock.
     pub starts_at: Option<Time>,
-    /// The beginning of the newest episode that it ended: a firing that began no later is an old one, come late.
+    /// The beginning of the newest episode that it ended.
     pub ended: Option<Time>,
+    /// When it said so, while it does not say that the alert fires.
+    pub cleared_at: Option<Time>,
     /// When it last said that the alert fires.
     pub heard_at: Time,
     /// Until when it vouches for that, by its own clock, if it says so.
@@ -147,6 +149,10 @@ pub struct Settings {
     /// A firing that began this much after the alert was last heard is a new one, whose predecessor's end was missed.
     #[serde(with = "duration")]
     pub new_episode_after: Duration,
+    /// So long after a resolved, a firing that began at the same moment is one that was delivered late. After that it is
+    /// a new one: Alertmanager resolves what it does not hear of, and when it hears again the beginning is the same.
+    #[serde(with = "duration")]
+    pub late_within: Duration,
     /// So many changes of state make an alert flap,
     pub flapping_changes: usize,
     /// within this time; so long without one ends it.
@@ -160,13 +166,14 @@ pub struct Settings {
 pub struct Silence(#[serde(with = "duration")] pub Duration);
 
 impl Default for Settings {
-    /// Silent after 5 hours; a new episode after 2 minutes; flapping at 3 changes in 15 minutes.
+    /// Silent after 5 hours; a new episode after 2 minutes; late within 2 minutes; flapping at 3 changes in 15 minutes.
     fn default() -> Self {
         Self {
             replica_labels: Identity::default(),
             silent_after: Duration::from_hours(5),
             silent_after_of: BTreeMap::new(),
             new_episode_after: Duration::from_mins(2),
+            late_within: Duration::from_mins(2),
             flapping_changes: 3,
             flapping_within: Duration::from_mins(15),
         }

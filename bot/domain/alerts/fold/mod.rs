@@ -232,10 +232,12 @@ fn unheard(key: AlertKey, signal: &Signal, now: Time, settings: &Settings) -> Al
 fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, settings: &Settings) -> What {
     let name = settings.replica_labels.replica(&signal.labels);
     let voice = alert.voices.get(&name).cloned();
-    let ended = voice.as_ref().and_then(|voice| voice.ended);
-    if signal.starts_at.zip(ended).is_some_and(|(starts_at, ended)| starts_at <= ended) {
+    if voice.as_ref().is_some_and(|voice| comes_late(voice, signal.starts_at, now, settings)) {
         return What::Older;
     }
+    let ended = voice.as_ref().and_then(|voice| voice.ended);
+    // What goes on from the same beginning is not over any more.
+    let ended = ended.filter(|ended| signal.starts_at.is_none_or(|starts_at| *ended < starts_at));
     let others_fire = alert.voices.iter().any(|(other, voice)| *other != name && voice.firing && voice.deadline > now);
     let heard = voice.as_ref().map_or(alert.last_seen, |voice| voice.heard_at);
     let began_later = signal.starts_at.is_some_and(|starts_at| starts_at > heard + settings.new_episode_after);
@@ -247,7 +249,8 @@ fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, se
         AlertState::Stale => What::HeardAgain,
     };
     let deadline = ends_at.unwrap_or(now + settings.silent_after(&signal.source));
-    let fresh = Voice { firing: true, starts_at: signal.starts_at, ended, heard_at: now, ends_at, deadline };
+    let starts_at = signal.starts_at;
+    let fresh = Voice { firing: true, starts_at, ended, cleared_at: None, heard_at: now, ends_at, deadline };
     let spoken = match voice {
         Some(old) if old.firing && !what.begins_episode() => {
             Voice { starts_at: earliest(old.starts_at, fresh.starts_at), deadline: old.deadline.max(deadline), ..fresh }
@@ -286,6 +289,7 @@ fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, sett
         firing: false,
         starts_at: signal.starts_at,
         ended: latest(old.as_ref().and_then(|old| latest(old.ended, old.starts_at)), signal.starts_at),
+        cleared_at: old.as_ref().and_then(|old| old.cleared_at).or(Some(now)),
         heard_at: old.as_ref().map_or(now, |old| old.heard_at),
         ends_at: None,
         deadline: now,
@@ -306,6 +310,15 @@ fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, sett
         return What::WentStale;
     }
     What::ReplicaResolved
+}
+
+/// Whether a firing that began at this moment is of an episode that the voice has ended.
+///
+/// One that began earlier than the ended one always is; one that began with it only for a short while.
+fn comes_late(voice: &Voice, starts_at: Option<Time>, now: Time, settings: &Settings) -> bool {
+    let Some((starts_at, ended)) = starts_at.zip(voice.ended) else { return false };
+    let lately = voice.cleared_at.is_none_or(|cleared_at| now.since(cleared_at) <= settings.late_within);
+    starts_at < ended || (starts_at == ended && lately)
 }
 
 /// Keeps what a voice said, and no more voices than [`VOICES`].

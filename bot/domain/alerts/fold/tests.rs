@@ -68,6 +68,14 @@ fn resolved_holds_against_a_late_firing_of_the_same_episode() {
 }
 
 #[test]
+fn what_fires_on_from_the_same_beginning_is_not_lost() {
+    let story = [(1, firing(0)), (10, resolved(0, 9)), (13, firing(0)), (14, firing(0)), (20, resolved(0, 19))];
+    let (told, alert) = play(&story);
+    let expected = [What::Fired, What::Resolved, What::Refired, What::FlappingStarted, What::Repeated, What::Resolved];
+    assert_eq!((told.as_slice(), alert.episode), (expected.as_slice(), 2));
+}
+
+#[test]
 fn a_late_resolved_does_not_end_a_newer_episode() {
     let (told, alert) = play(&[(1, firing(0)), (20, resolved(0, 19)), (40, firing(39)), (41, resolved(0, 19))]);
     assert_eq!(told.last(), Some(&What::Older));

@@ -1,0 +1,91 @@
+//! The HTTP side: alerts come in, people look and answer, machines ask how the bot is.
+//!
+//! Nothing is answered with success before it is durable, and whoever is not known gets nowhere: sources prove
+//! themselves for each delivery, people with a personal token. Every page is readable without scripts.
+
+mod answers;
+mod caller;
+pub mod console;
+pub mod credentials;
+mod health;
+mod plain;
+mod say;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::answers::Trouble;
+pub use self::credentials::{Auth, Fingerprint, Gate, Keys, Parse, Source, SourceKind};
+use crate::engine::Engine;
+
+/// The longest delivery that is taken if the configuration says nothing else.
+pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// A look at a part of the bot: what is wrong with it, in words.
+pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What the HTTP side is made of.
+pub struct Web {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
+    /// The longest delivery that is taken, in bytes.
+    pub body_limit: usize,
+    /// Where the metrics are read from.
+    pub metrics: Option<PrometheusHandle>,
+    /// Whether people reach the page over TLS, so that its cookie travels over nothing else.
+    pub is_behind_tls: bool,
+    /// What `/readyz` warns of beside the store and the outbox, such as a chat that is not connected.
+    pub checks: Vec<(&'static str, Check)>,
+    /// Cancelled when the program stops: streams end and `/readyz` turns people away.
+    pub stop: CancellationToken,
+}
+
+/// What every request is answered from.
+struct Site {
+    engine: Arc<Engine>,
+    gate: Arc<Gate>,
+    #[expect(dead_code, reason = "read by the webhooks")]
+    body_limit: usize,
+    metrics: Option<PrometheusHandle>,
+    is_behind_tls: bool,
+    checks: Vec<(&'static str, Check)>,
+    stop: CancellationToken,
+    sessions: console::session::Sessions,
+}
+
+/// Everything that can be asked over HTTP.
+pub fn router(web: Web) -> Router {
+    let Web { engine, gate, body_limit, metrics, is_behind_tls, checks, stop } = web;
+    let sessions = console::session::Sessions::default();
+    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, checks, stop, sessions });
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/api/say", post(say::say))
+        .route("/api/commands", get(say::commands))
+        .route("/api/complete", get(say::complete))
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_so)
+        .layer(middleware::from_fn(answers::surely))
+        .with_state(site)
+}
+
+async fn nothing() -> Response {
+    Trouble::new(StatusCode::NOT_FOUND, "There is nothing at this address").into_response()
+}
+
+async fn not_so() -> Response {
+    Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method").into_response()
+}

@@ -320,17 +320,20 @@ mod tests {
         assert!(error.contains("a text, or `{ label = \"NAME\" }`"), "{error}");
     }
 
+    /// Compiling the patterns for every case would take most of the test's time.
+    static ROUTES: std::sync::LazyLock<Vec<Route>> = std::sync::LazyLock::new(routes);
+
     proptest! {
         #[test]
         fn the_explanation_is_of_the_same_decision(
             service in "(cart|mail)?", env in "(production|staging)?", severity in "(critical|warning|SEV2)?",
         ) {
             let labels = labels(&[("service", &service), ("env", &env), ("severity", &severity)]);
-            let explanation = explain(&routes(), &Route::fallback(), &labels);
+            let explanation = explain(&ROUTES, &Route::fallback(), &labels);
             let takes = |tried: &&Tried| !matches!(tried.outcome, Outcome::Unmet { .. } | Outcome::NotReached);
             let taker = explanation.tried.iter().find(takes).map(|tried| tried.route.clone());
             prop_assert_eq!(taker, Some(explanation.decision.route.clone()));
-            prop_assert_eq!(explanation.decision, choose(&routes(), &Route::fallback(), &labels));
+            prop_assert_eq!(explanation.decision, choose(&ROUTES, &Route::fallback(), &labels));
         }
     }
 }

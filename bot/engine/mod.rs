@@ -13,6 +13,8 @@ pub mod ports;
 pub mod refusal;
 pub mod rules;
 pub mod timers;
+#[cfg(test)]
+pub(crate) mod trial;
 
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 

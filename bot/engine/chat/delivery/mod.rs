@@ -314,3 +314,6 @@ impl Decision for Settle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! An engine to be tried: over a real file, with a clock that the test moves.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{Engine, Refusal, Rules, chat, chat::Call, chat::Reply, ports::Clock};
+use crate::{
+    domain::{
+        people::{Person, PersonId},
+        time::Time,
+    },
+    store::Store,
+};
+
+/// A clock that stands still until it is moved.
+pub(crate) struct HandClock(watch::Sender<Time>);
+
+impl HandClock {
+    /// Moves it, and wakes whoever sleeps until then.
+    pub(crate) fn pass(&self, length: Duration) {
+        self.0.send_modify(|now| *now = *now + length);
+    }
+}
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Time {
+        *self.0.borrow()
+    }
+
+    async fn sleep_until(&self, at: Time) {
+        let mut clock = self.0.subscribe();
+        drop(clock.wait_for(|now| *now >= at).await);
+    }
+}
+
+/// An engine with its file and its clock.
+pub(crate) struct Trial {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Arc<HandClock>,
+    folder: tempfile::TempDir,
+    calls: Mutex<u32>,
+}
+
+impl Trial {
+    /// An engine that decides by these rules, at 2026-11-23 03:00:00 UTC.
+    pub(crate) async fn new(rules: Rules) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let start = "2026-11-23T03:00:00Z".parse().unwrap();
+        let clock = Arc::new(HandClock(watch::Sender::new(start)));
+        let store = Store::open(&folder.path().join("trial.db")).await.unwrap();
+        let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, rules);
+        Self { engine, clock, folder, calls: Mutex::new(0) }
+    }
+
+    /// The same after a restart by other rules: another engine over the same file.
+    pub(crate) async fn restart(self, rules: Rules) -> Self {
+        let Self { engine, clock, folder, calls } = self;
+        engine.store().close().await;
+        let store = Store::open(&folder.path().join("trial.db")).await.unwrap();
+        let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, rules);
+        Self { engine, clock, folder, calls }
+    }
+
+    /// Gives a command as somebody with the roles of the rules.
+    pub(crate) async fn says(&self, person: &str, line: &str) -> Result<Reply, Refusal> {
+        let rules = self.engine.rules();
+        let id = PersonId(person.to_owned());
+        let roles = rules.people.known.get(&id).cloned().unwrap_or_default();
+        let (command, args) = chat::console::read(line)?;
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls += 1;
+        let source_key = Some(format!("trial:{calls}"));
+        drop(calls);
+        let call = Call { caller: Person { id, roles }, args, about: None, source_key };
+        self.engine.command(command, call).await.unwrap()
+    }
+}

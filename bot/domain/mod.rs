@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod diagnostic;
 pub mod duration;
 pub mod ids;
+pub mod incidents;
 pub mod people;
 pub mod routes;
 pub mod runbooks;

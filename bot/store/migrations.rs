@@ -10,7 +10,10 @@ use sqlx::{
 use super::{Fault, FaultKind, Result};
 
 /// Every migration that was ever shipped, in order: number, what it changes, statements.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "the log", include_str!("../../migrations/0001_the_log.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "the log", include_str!("../../migrations/0001_the_log.sql")),
+    (3, "incidents", include_str!("../../migrations/0003_incidents.sql")),
+];
 
 /// Applies what is missing, each migration in a transaction of its own.
 ///

@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod cards;
 pub mod fault;
 pub mod halts;
+pub mod incidents;
 pub mod inputs;
 pub mod migrations;
 pub mod posts;

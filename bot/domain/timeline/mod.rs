@@ -3,9 +3,9 @@
 //! Entries are only ever added. Each incident has a chain of its own, and one chain holds what belongs to no incident
 //! (halts, alerts without a route). An entry's hash covers its content and the hash before it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{ids::IncidentId, people::Actor, time::Time};
@@ -43,8 +43,9 @@ impl fmt::Display for Chain {
     }
 }
 
-/// The citation of an entry: `INC-42#7`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The citation of an entry: `INC-42#7`, `SYSTEM#3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EntryRef {
     /// The log it stands in.
     pub chain: Chain,
@@ -55,6 +56,36 @@ pub struct EntryRef {
 impl fmt::Display for EntryRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.chain, self.seq)
+    }
+}
+
+impl FromStr for EntryRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shown: String = text.chars().take(40).collect();
+        let refused = || format!("`{shown}` is not the citation of an entry, such as `INC-1#7`");
+        let (chain, seq) = text.trim().split_once('#').ok_or_else(refused)?;
+        let chain = match chain {
+            "SYSTEM" => Chain::System,
+            incident => Chain::Incident(incident.parse().map_err(|_| refused())?),
+        };
+        let seq = seq.parse().ok().filter(|seq| *seq > 0).ok_or_else(refused)?;
+        Ok(Self { chain, seq })
+    }
+}
+
+impl TryFrom<String> for EntryRef {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<EntryRef> for String {
+    fn from(reference: EntryRef) -> String {
+        reference.to_string()
     }
 }
 

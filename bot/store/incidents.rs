@@ -1,0 +1,451 @@
+//! Incidents and which alerts belong to them.
+
+use super::{
+    Bind, Fault, Reader, Result, Row, Tx,
+    row::json,
+};
+use crate::domain::{
+    alerts::AlertState,
+    ids::{AlertKey, IncidentId},
+    incidents::{Counts, Incident, Phase},
+    severity::Severity,
+    time::Time,
+};
+
+/// An alert in an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The alert.
+    pub key: AlertKey,
+    /// Its `alertname`.
+    pub name: String,
+    /// How bad its route makes it.
+    pub severity: Severity,
+    /// Its latest episode in this incident.
+    pub episode: u32,
+    /// How it stands.
+    pub state: AlertState,
+    /// Whether it changes too often for automation to act on it.
+    pub is_flapping: bool,
+    /// Whether it stays quiet until it resolves, because the incident was declined.
+    pub is_quiet: bool,
+    /// When it joined.
+    pub joined_at: Time,
+    /// When its latest episode began, as it was heard.
+    pub fired_at: Time,
+    /// When it ended, while it is resolved.
+    pub cleared_at: Option<Time>,
+    /// Since when nothing was heard of it, while it is stale.
+    pub silent_since: Option<Time>,
+}
+
+/// Which incidents a list shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter<'a> {
+    /// Only in this phase; without one, those that are open.
+    pub phase: Option<Phase>,
+    /// Whether those that are over are shown too.
+    pub with_over: bool,
+    /// Only of this service.
+    pub service: Option<&'a str>,
+    /// Only at least this bad.
+    pub at_least: Option<Severity>,
+}
+
+/// Writes a new incident; its `id` is given by the store.
+pub async fn open_new(tx: &mut Tx, incident: &Incident) -> Result<IncidentId> {
+    let documents = Documents::of(incident)?;
+    let mut binds = incident_binds(incident, &documents);
+    binds.extend([incident.opened_at.into(), (&documents.origin).into()]);
+    let row = tx
+        .row(
+            "insert into incidents (title, summary, severity, peak_severity, phase, phase_since, prior_phase, service, \
+             environment, route, group_key, channel, runbooks, pages, last_fired_at, truncated, roles, milestones, \
+             earlier, merged_into, asked_at, opened_at, origin) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+             $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) returning id",
+            &binds,
+        )
+        .await?;
+    let id = IncidentId(row.ok_or_else(|| Fault::defect("a new incident got no id"))?.int("id")?);
+    if let Some(group) = &incident.group {
+        add_group(tx, id, group).await?;
+    }
+    Ok(id)
+}
+
+/// Writes an incident as it stands, but for its open runs, which [`open_runs`] keeps.
+pub async fn save(tx: &mut Tx, incident: &Incident) -> Result<()> {
+    let documents = Documents::of(incident)?;
+    let mut binds = incident_binds(incident, &documents);
+    binds.push(incident.id.0.into());
+    tx.execute(
+        "update incidents set title = $1, summary = $2, severity = $3, peak_severity = $4, phase = $5, \
+         phase_since = $6, prior_phase = $7, service = $8, environment = $9, route = $10, group_key = $11, \
+         channel = $12, runbooks = $13, pages = $14, last_fired_at = $15, truncated = $16, roles = $17, \
+         milestones = $18, earlier = $19, merged_into = $20, asked_at = $21 where id = $22",
+        &binds,
+    )
+    .await?;
+    Ok(())
+}
+
+/// The incident with this name.
+pub async fn by_id(reader: &mut Reader, id: IncidentId) -> Result<Option<Incident>> {
+    let row = reader.row("select * from incidents where id = $1", &[id.0.into()]).await?;
+    row.as_ref().map(incident).transpose()
+}
+
+/// The incident with this name and those that it went on in, down to the one that goes on.
+pub async fn follow(reader: &mut Reader, id: IncidentId) -> Result<Option<Incident>> {
+    let row = reader
+        .row(
+            "with recursive chain (id, next, depth) as (select id, merged_into, 0 from incidents where id = $1 \
+             union all select i.id, i.merged_into, depth + 1 from incidents i join chain c on i.id = c.next \
+             where depth < 100) \
+             select i.* from incidents i join chain c on i.id = c.id order by depth desc limit 1",
+            &[id.0.into()],
+        )
+        .await?;
+    row.as_ref().map(incident).transpose()
+}
+
+/// Every open incident, newest first.
+pub async fn open(reader: &mut Reader) -> Result<Vec<Incident>> {
+    list(reader, Filter::default(), i64::MAX).await
+}
+
+/// Incidents that the filter lets through, newest first.
+pub async fn list(reader: &mut Reader, filter: Filter<'_>, limit: i64) -> Result<Vec<Incident>> {
+    let rows = reader
+        .rows(
+            "select * from incidents where ($1 is null or phase = $1) \
+             and ($1 is not null or $2 or phase in ('triage', 'investigating', 'mitigating', 'monitoring')) \
+             and ($3 is null or service = $3) and severity <= $4 order by id desc limit $5",
+            &[
+                filter.phase.map(Phase::word).into(),
+                filter.with_over.into(),
+                filter.service.into(),
+                filter.at_least.map_or(4, Severity::number).into(),
+                limit.into(),
+            ],
+        )
+        .await?;
+    rows.iter().map(incident).collect()
+}
+
+/// Incidents whose name or title holds these words, open ones first and newest first.
+pub async fn search(reader: &mut Reader, words: &str, limit: i64) -> Result<Vec<Incident>> {
+    let rows = reader
+        .rows(
+            "select * from incidents where phase not in ('closed', 'merged') \
+             and (instr(lower(title), lower($1)) > 0 or instr('inc-' || id, lower($1)) > 0) \
+             order by phase in ('triage', 'investigating', 'mitigating', 'monitoring') desc, id desc limit $2",
+            &[words.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(incident).collect()
+}
+
+/// Every service that an incident was about and whose name holds these letters.
+pub async fn services(reader: &mut Reader, letters: &str, limit: i64) -> Result<Vec<String>> {
+    let rows = reader
+        .rows(
+            "select distinct service from incidents where service is not null \
+             and instr(lower(service), lower($1)) > 0 order by service limit $2",
+            &[letters.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| row.text("service")).collect()
+}
+
+/// The incidents with this group key, newest first.
+pub async fn by_group(reader: &mut Reader, group: &str, limit: i64) -> Result<Vec<Incident>> {
+    let rows = reader
+        .rows(
+            "select i.* from incident_groups g join incidents i on i.id = g.incident where g.group_key = $1 \
+             order by i.id desc limit $2",
+            &[group.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(incident).collect()
+}
+
+/// Those that were merged into this one.
+pub async fn merged_into(reader: &mut Reader, id: IncidentId) -> Result<Vec<IncidentId>> {
+    let rows =
+        reader.rows("select id from incidents where merged_into = $1 order by id", &[id.0.into()]).await?;
+    rows.iter().map(|row| Ok(IncidentId(row.int("id")?))).collect()
+}
+
+/// How many incidents are in each phase.
+pub async fn phases(reader: &mut Reader) -> Result<Vec<(Phase, i64)>> {
+    let rows = reader.rows("select phase, count(*) as count from incidents group by phase", &[]).await?;
+    rows.iter().map(|row| Ok((row.parsed("phase")?, row.int("count")?))).collect()
+}
+
+/// Counts a run of the incident that began (`1`) or ended (`-1`).
+pub async fn open_runs(tx: &mut Tx, id: IncidentId, change: i64) -> Result<()> {
+    tx.execute(
+        "update incidents set open_runs = max(0, open_runs + $2) where id = $1",
+        &[id.0.into(), change.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Alerts with this group key belong to the incident from then on.
+pub async fn add_group(tx: &mut Tx, id: IncidentId, group: &str) -> Result<()> {
+    tx.execute(
+        "insert into incident_groups (group_key, incident) values ($1, $2) on conflict do nothing",
+        &[group.into(), id.0.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes how an alert stands in an incident; when it joined is kept.
+pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
+    tx.execute(
+        "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
+         joined_at, fired_at, cleared_at, silent_since) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         on conflict (incident, alert_key) do update set name = excluded.name, severity = excluded.severity, \
+         episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
+         is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
+         silent_since = excluded.silent_since",
+        &[
+            member.incident.0.into(),
+            (&member.key.0).into(),
+            (&member.name).into(),
+            member.severity.number().into(),
+            i64::from(member.episode).into(),
+            member.state.word().into(),
+            member.is_flapping.into(),
+            member.is_quiet.into(),
+            member.joined_at.into(),
+            member.fired_at.into(),
+            member.cleared_at.into(),
+            member.silent_since.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The newest incident that the alert is in, merged ones left out.
+pub async fn of_alert(reader: &mut Reader, key: &AlertKey) -> Result<Option<Membership>> {
+    let row = reader
+        .row(
+            "select * from incident_alerts where alert_key = $1 order by incident desc limit 1",
+            &[(&key.0).into()],
+        )
+        .await?;
+    row.as_ref().map(membership).transpose()
+}
+
+/// The alert in this incident.
+pub async fn alert_in(reader: &mut Reader, id: IncidentId, key: &AlertKey) -> Result<Option<Membership>> {
+    let row = reader
+        .row(
+            "select * from incident_alerts where incident = $1 and alert_key = $2",
+            &[id.0.into(), (&key.0).into()],
+        )
+        .await?;
+    row.as_ref().map(membership).transpose()
+}
+
+/// The alerts of an incident, those that fire first, at most `limit`.
+pub async fn alerts(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<Vec<Membership>> {
+    let rows = reader
+        .rows(
+            "select * from incident_alerts where incident = $1 order by case state when 'firing' then 0 \
+             when 'stale' then 1 else 2 end, severity, name, alert_key limit $2",
+            &[id.0.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(membership).collect()
+}
+
+/// How the alerts of an incident stand, and when the last of those that ended did.
+pub async fn counts(reader: &mut Reader, id: IncidentId) -> Result<(Counts, Option<Time>)> {
+    let row = reader
+        .row(
+            "select count(case state when 'firing' then 1 end) as firing, \
+             count(case state when 'stale' then 1 end) as stale, \
+             count(case state when 'resolved' then 1 end) as resolved, max(cleared_at) as cleared_at \
+             from incident_alerts where incident = $1",
+            &[id.0.into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok((Counts::default(), None)) };
+    let count = |column| Ok::<_, Fault>(u64::try_from(row.int(column)?).unwrap_or(0));
+    let counts = Counts { firing: count("firing")?, stale: count("stale")?, resolved: count("resolved")? };
+    Ok((counts, row.opt_time("cleared_at")?))
+}
+
+/// How often each alert name stands in each state, those that fire first.
+pub async fn names(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<Vec<(String, AlertState, i64)>> {
+    let rows = reader
+        .rows(
+            "select name, state, count(*) as count from incident_alerts where incident = $1 group by name, state \
+             order by case state when 'firing' then 0 when 'stale' then 1 else 2 end, count desc, name limit $2",
+            &[id.0.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.text("name")?, state(row)?, row.int("count")?))).collect()
+}
+
+/// Whether an alert of the incident changes too often for automation to act on it.
+pub async fn is_flapping(reader: &mut Reader, id: IncidentId) -> Result<bool> {
+    let row = reader
+        .row("select 1 as found from incident_alerts where incident = $1 and is_flapping = 1 limit 1", &[id.0.into()])
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The alerts of the incident that have not resolved stay quiet until they do. Says how many.
+pub async fn keep_quiet(tx: &mut Tx, id: IncidentId) -> Result<u64> {
+    tx.execute(
+        "update incident_alerts set is_quiet = 1 where incident = $1 and state <> 'resolved'",
+        &[id.0.into()],
+    )
+    .await
+}
+
+/// The alerts of the incident are told of again.
+pub async fn end_quiet(tx: &mut Tx, id: IncidentId) -> Result<()> {
+    tx.execute("update incident_alerts set is_quiet = 0 where incident = $1", &[id.0.into()]).await?;
+    Ok(())
+}
+
+/// Moves alerts and group keys from one incident to another, where they are not in it yet. Says how many alerts.
+pub async fn move_alerts(tx: &mut Tx, from: IncidentId, into: IncidentId) -> Result<u64> {
+    let moved = tx
+        .execute(
+            "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
+             joined_at, fired_at, cleared_at, silent_since) select $2, alert_key, name, severity, episode, state, \
+             is_flapping, 0, joined_at, fired_at, cleared_at, silent_since from incident_alerts where incident = $1 \
+             on conflict (incident, alert_key) do update set episode = excluded.episode, state = excluded.state, \
+             is_flapping = excluded.is_flapping, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
+             silent_since = excluded.silent_since where excluded.episode >= incident_alerts.episode",
+            &[from.0.into(), into.0.into()],
+        )
+        .await?;
+    tx.execute("delete from incident_alerts where incident = $1", &[from.0.into()]).await?;
+    tx.execute(
+        "insert into incident_groups (group_key, incident) select group_key, $2 from incident_groups \
+         where incident = $1 on conflict do nothing",
+        &[from.0.into(), into.0.into()],
+    )
+    .await?;
+    tx.execute("delete from incident_groups where incident = $1", &[from.0.into()]).await?;
+    Ok(moved)
+}
+
+struct Documents {
+    runbooks: String,
+    pages: String,
+    origin: String,
+    roles: String,
+    milestones: String,
+    earlier: String,
+}
+
+impl Documents {
+    fn of(incident: &Incident) -> Result<Self> {
+        Ok(Self {
+            runbooks: json(&incident.runbooks)?,
+            pages: json(&incident.pages)?,
+            origin: json(&incident.origin)?,
+            roles: json(&incident.roles)?,
+            milestones: json(&incident.milestones)?,
+            earlier: json(&incident.earlier)?,
+        })
+    }
+}
+
+fn incident_binds<'a>(incident: &'a Incident, documents: &'a Documents) -> Vec<Bind<'a>> {
+    let truncated = i64::try_from(incident.truncated).unwrap_or(i64::MAX);
+    vec![
+        (&incident.title).into(),
+        (&incident.summary).into(),
+        incident.severity.number().into(),
+        incident.peak_severity.number().into(),
+        incident.phase.word().into(),
+        incident.phase_since.into(),
+        incident.prior_phase.map(Phase::word).into(),
+        incident.service.as_deref().into(),
+        incident.environment.as_deref().into(),
+        incident.route.as_deref().into(),
+        incident.group.as_deref().into(),
+        (&incident.channel).into(),
+        (&documents.runbooks).into(),
+        (&documents.pages).into(),
+        incident.last_fired_at.into(),
+        truncated.into(),
+        (&documents.roles).into(),
+        (&documents.milestones).into(),
+        (&documents.earlier).into(),
+        incident.merged_into.map(|id| id.0).into(),
+        incident.asked_at.into(),
+    ]
+}
+
+fn severity(row: &Row, column: &str) -> Result<Severity> {
+    let number = row.int(column)?;
+    Severity::numbered(number).ok_or_else(|| Fault::defect(format!("column `{column}` is no severity: {number}")))
+}
+
+fn state(row: &Row) -> Result<AlertState> {
+    let word = row.text("state")?;
+    AlertState::named(&word).ok_or_else(|| Fault::defect(format!("column `state` is no alert's state: {word}")))
+}
+
+fn incident(row: &Row) -> Result<Incident> {
+    let prior = row.opt_text("prior_phase")?;
+    Ok(Incident {
+        id: IncidentId(row.int("id")?),
+        title: row.text("title")?,
+        summary: row.text("summary")?,
+        severity: severity(row, "severity")?,
+        peak_severity: severity(row, "peak_severity")?,
+        phase: row.parsed("phase")?,
+        phase_since: row.time("phase_since")?,
+        prior_phase: prior.map(|word| word.parse()).transpose().map_err(Fault::defect)?,
+        service: row.opt_text("service")?,
+        environment: row.opt_text("environment")?,
+        route: row.opt_text("route")?,
+        group: row.opt_text("group_key")?,
+        channel: row.text("channel")?,
+        runbooks: row.json("runbooks")?,
+        pages: row.json("pages")?,
+        origin: row.json("origin")?,
+        opened_at: row.time("opened_at")?,
+        last_fired_at: row.opt_time("last_fired_at")?,
+        truncated: u64::try_from(row.int("truncated")?).unwrap_or(0),
+        roles: row.json("roles")?,
+        milestones: row.json("milestones")?,
+        earlier: row.json("earlier")?,
+        merged_into: row.opt_int("merged_into")?.map(IncidentId),
+        asked_at: row.opt_time("asked_at")?,
+        open_runs: u64::try_from(row.int("open_runs")?).unwrap_or(0),
+    })
+}
+
+fn membership(row: &Row) -> Result<Membership> {
+    Ok(Membership {
+        incident: IncidentId(row.int("incident")?),
+        key: AlertKey(row.text("alert_key")?),
+        name: row.text("name")?,
+        severity: severity(row, "severity")?,
+        episode: u32::try_from(row.int("episode")?).unwrap_or(u32::MAX),
+        state: state(row)?,
+        is_flapping: row.is("is_flapping")?,
+        is_quiet: row.is("is_quiet")?,
+        joined_at: row.time("joined_at")?,
+        fired_at: row.time("fired_at")?,
+        cleared_at: row.opt_time("cleared_at")?,
+        silent_since: row.opt_time("silent_since")?,
+    })
+}

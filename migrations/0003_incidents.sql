@@ -1,0 +1,62 @@
+-- Incidents, the alerts that belong to each, and the group keys by which later alerts find theirs.
+
+create table incidents (
+    id integer not null primary key,
+    title text not null,
+    summary text not null,
+    severity integer not null check (severity between 1 and 4),
+    peak_severity integer not null check (peak_severity between 1 and 4),
+    phase text not null check (phase in
+        ('triage', 'investigating', 'mitigating', 'monitoring', 'resolved', 'closed', 'declined', 'merged')),
+    phase_since integer not null,
+    prior_phase text,
+    service text,
+    environment text,
+    route text,
+    group_key text,
+    channel text not null,
+    runbooks text not null,
+    pages text not null,
+    origin text not null,
+    opened_at integer not null,
+    last_fired_at integer,
+    truncated integer not null default 0,
+    roles text not null,
+    milestones text not null,
+    earlier text not null,
+    merged_into integer references incidents (id),
+    asked_at integer,
+    open_runs integer not null default 0 check (open_runs >= 0)
+) strict;
+
+create index incidents_by_phase on incidents (phase, id);
+create index incidents_by_service on incidents (service);
+create index incidents_by_target on incidents (merged_into) where merged_into is not null;
+
+-- An incident has more than one key after others were merged into it.
+create table incident_groups (
+    group_key text not null,
+    incident integer not null references incidents (id),
+    primary key (group_key, incident)
+) strict;
+
+create index incident_groups_by_incident on incident_groups (incident);
+
+-- is_quiet: the incident was declined, and the alert has not resolved since.
+create table incident_alerts (
+    incident integer not null references incidents (id),
+    alert_key text not null,
+    name text not null,
+    severity integer not null,
+    episode integer not null,
+    state text not null check (state in ('firing', 'resolved', 'stale')),
+    is_flapping integer not null default 0,
+    is_quiet integer not null default 0,
+    joined_at integer not null,
+    fired_at integer not null,
+    cleared_at integer,
+    silent_since integer,
+    primary key (incident, alert_key)
+) strict;
+
+create index incident_alerts_by_key on incident_alerts (alert_key, incident);

@@ -1,9 +1,6 @@
 //! Incidents and which alerts belong to them.
 
-use super::{
-    Bind, Fault, Reader, Result, Row, Tx,
-    row::json,
-};
+use super::{Bind, Fault, Reader, Result, Row, Tx, row::json};
 use crate::domain::{
     alerts::AlertState,
     ids::{AlertKey, IncidentId},
@@ -58,7 +55,8 @@ pub struct Filter<'a> {
 pub async fn open_new(tx: &mut Tx, incident: &Incident) -> Result<IncidentId> {
     let documents = Documents::of(incident)?;
     let mut binds = incident_binds(incident, &documents);
-    binds.extend([incident.opened_at.into(), (&documents.origin).into()]);
+    binds.push(incident.opened_at.into());
+    binds.push((&documents.origin).into());
     let row = tx
         .row(
             "insert into incidents (title, summary, severity, peak_severity, phase, phase_since, prior_phase, service, \
@@ -174,8 +172,7 @@ pub async fn by_group(reader: &mut Reader, group: &str, limit: i64) -> Result<Ve
 
 /// Those that were merged into this one.
 pub async fn merged_into(reader: &mut Reader, id: IncidentId) -> Result<Vec<IncidentId>> {
-    let rows =
-        reader.rows("select id from incidents where merged_into = $1 order by id", &[id.0.into()]).await?;
+    let rows = reader.rows("select id from incidents where merged_into = $1 order by id", &[id.0.into()]).await?;
     rows.iter().map(|row| Ok(IncidentId(row.int("id")?))).collect()
 }
 
@@ -187,11 +184,8 @@ pub async fn phases(reader: &mut Reader) -> Result<Vec<(Phase, i64)>> {
 
 /// Counts a run of the incident that began (`1`) or ended (`-1`).
 pub async fn open_runs(tx: &mut Tx, id: IncidentId, change: i64) -> Result<()> {
-    tx.execute(
-        "update incidents set open_runs = max(0, open_runs + $2) where id = $1",
-        &[id.0.into(), change.into()],
-    )
-    .await?;
+    tx.execute("update incidents set open_runs = max(0, open_runs + $2) where id = $1", &[id.0.into(), change.into()])
+        .await?;
     Ok(())
 }
 
@@ -236,10 +230,7 @@ pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
 /// The newest incident that the alert is in, merged ones left out.
 pub async fn of_alert(reader: &mut Reader, key: &AlertKey) -> Result<Option<Membership>> {
     let row = reader
-        .row(
-            "select * from incident_alerts where alert_key = $1 order by incident desc limit 1",
-            &[(&key.0).into()],
-        )
+        .row("select * from incident_alerts where alert_key = $1 order by incident desc limit 1", &[(&key.0).into()])
         .await?;
     row.as_ref().map(membership).transpose()
 }
@@ -247,10 +238,7 @@ pub async fn of_alert(reader: &mut Reader, key: &AlertKey) -> Result<Option<Memb
 /// The alert in this incident.
 pub async fn alert_in(reader: &mut Reader, id: IncidentId, key: &AlertKey) -> Result<Option<Membership>> {
     let row = reader
-        .row(
-            "select * from incident_alerts where incident = $1 and alert_key = $2",
-            &[id.0.into(), (&key.0).into()],
-        )
+        .row("select * from incident_alerts where incident = $1 and alert_key = $2", &[id.0.into(), (&key.0).into()])
         .await?;
     row.as_ref().map(membership).transpose()
 }
@@ -306,11 +294,8 @@ pub async fn is_flapping(reader: &mut Reader, id: IncidentId) -> Result<bool> {
 
 /// The alerts of the incident that have not resolved stay quiet until they do. Says how many.
 pub async fn keep_quiet(tx: &mut Tx, id: IncidentId) -> Result<u64> {
-    tx.execute(
-        "update incident_alerts set is_quiet = 1 where incident = $1 and state <> 'resolved'",
-        &[id.0.into()],
-    )
-    .await
+    tx.execute("update incident_alerts set is_quiet = 1 where incident = $1 and state <> 'resolved'", &[id.0.into()])
+        .await
 }
 
 /// The alerts of the incident are told of again.

@@ -301,7 +301,9 @@ impl timeline::Event for Event {
             Event::AlertFlapping { alert } => {
                 format!("noticed that `{}` changes too often to act on: `{}`", alert.name, alert.labels)
             }
-            Event::AlertSteady { alert } => format!("noticed that `{}` is steady again: `{}`", alert.name, alert.labels),
+            Event::AlertSteady { alert } => {
+                format!("noticed that `{}` is steady again: `{}`", alert.name, alert.labels)
+            }
             Event::AlertKeptQuiet { alert, reason } => {
                 format!("kept `{}` quiet (`{reason}`): `{}`", alert.name, alert.labels)
             }
@@ -363,7 +365,10 @@ fn because(reason: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{people::Actor, timeline::{Draft, Event as _}};
+    use crate::domain::{
+        people::Actor,
+        timeline::{Draft, Event as _},
+    };
 
     #[test]
     fn an_event_names_its_kind_and_reads_as_a_sentence() {

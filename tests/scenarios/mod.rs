@@ -1,0 +1,1 @@
+//! Stories: what people gain, told through the bot's own surface.

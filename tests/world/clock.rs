@@ -1,0 +1,216 @@
+//! A clock on a socket: the story turns it, and the bot in its own process wakes by it.
+//!
+//! The program has no way to turn its clock. The test executable, started as the bot, is given this one through the same
+//! constructor argument that takes the real one. Time stands still until the story moves it, and is moved from deadline
+//! to deadline, so that what is due in between happens in its order.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use firewarden::{domain::time::Time, engine::ports::Clock};
+use tokio::sync::watch;
+
+/// The bot counts as quiet once all its threads rested, and nobody looked at the clock, for this long.
+const QUIET: Duration = Duration::from_millis(12);
+/// A bot that is busy for this long is not waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The story's hand on the clock. Emulators that live in the story read it, too.
+#[derive(Clone)]
+pub(crate) struct Hand {
+    now: watch::Sender<Time>,
+    bot: Arc<Mutex<Option<BufReader<TcpStream>>>>,
+    address: SocketAddr,
+}
+
+impl Hand {
+    /// A clock that stands at this time.
+    pub(crate) fn at(start: Time) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let hand = Self { now: watch::Sender::new(start), bot: Arc::default(), address };
+        let waiting = hand.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let now = *waiting.now.borrow();
+                let mut bot = held(&waiting.bot);
+                if writeln!(&stream, "{}", now.millis()).is_ok() {
+                    *bot = Some(BufReader::new(stream));
+                }
+            }
+        });
+        hand
+    }
+
+    /// Where a bot connects to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Moves time on, from deadline to deadline, and waits for the bot to be quiet at each.
+    pub(crate) async fn advance(&self, by: Duration) {
+        let target = *self.now.borrow() + by;
+        self.advance_to(target).await;
+    }
+
+    /// Moves time on to this moment, from deadline to deadline.
+    pub(crate) async fn advance_to(&self, target: Time) {
+        let hand = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut earliest = hand.turn(*hand.now.borrow());
+            while let Some(at) = earliest.filter(|at| *at < target) {
+                let now = *hand.now.borrow();
+                // A deadline in the past is a sleeper that has not been run yet; a step past it wakes it for sure.
+                earliest = hand.turn(at.max(now + Duration::from_millis(1)));
+            }
+            hand.turn(target);
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Moves time to the next deadline of the bot, but at most this far; without a bot it does not move.
+    pub(crate) async fn step(&self, at_most: Duration) {
+        let hand = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let now = *hand.now.borrow();
+            if let Some(at) = hand.turn(now) {
+                hand.turn(at.clamp(now + Duration::from_millis(1), now + at_most));
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Sets the time, and answers with the bot's next deadline once it is quiet; `None` if there is no bot.
+    fn turn(&self, at: Time) -> Option<Time> {
+        self.now.send_replace(at);
+        let mut bot = held(&self.bot);
+        let stream = bot.as_mut()?;
+        let mut answer = String::new();
+        let asked = writeln!(stream.get_ref(), "{}", at.millis()).and_then(|()| stream.read_line(&mut answer));
+        if !asked.is_ok_and(|length| length > 0) {
+            *bot = None;
+            return None;
+        }
+        answer.trim().parse().ok().map(Time::from_millis)
+    }
+}
+
+#[async_trait]
+impl Clock for Hand {
+    fn now(&self) -> Time {
+        *self.now.borrow()
+    }
+
+    async fn sleep_until(&self, at: Time) {
+        // The sender is held by `self`, so that waiting cannot fail.
+        let mut now = self.now.subscribe();
+        drop(now.wait_for(|now| *now >= at).await);
+    }
+}
+
+/// The clock in the bot's process.
+pub(crate) struct Followed {
+    now: watch::Sender<Time>,
+    sleepers: Mutex<BTreeMap<u64, Time>>,
+    next: AtomicU64,
+    looks: AtomicU64,
+}
+
+impl Followed {
+    /// Follows the story's hand. When the story is gone, so is the bot.
+    pub(crate) fn follow(address: SocketAddr, runtime: tokio::runtime::Handle) -> Arc<Self> {
+        let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
+        let first = read(&mut stream).unwrap();
+        let clock = Arc::new(Self {
+            now: watch::Sender::new(first),
+            sleepers: Mutex::default(),
+            next: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
+        });
+        let followed = Arc::clone(&clock);
+        thread::spawn(move || {
+            while let Some(at) = read(&mut stream) {
+                followed.now.send_replace(at);
+                followed.rest(&runtime);
+                let earliest = held(&followed.sleepers).values().min().copied();
+                let far = at + Duration::from_hours(24 * 365);
+                if writeln!(stream.get_ref(), "{}", earliest.unwrap_or(far).millis()).is_err() {
+                    break;
+                }
+            }
+            std::process::exit(70);
+        });
+        clock
+    }
+
+    /// Waits until nothing moves in this process.
+    fn rest(&self, runtime: &tokio::runtime::Handle) {
+        let metrics = runtime.metrics();
+        let counts = || {
+            let parks: Vec<u64> =
+                (0..metrics.num_workers()).map(|worker| metrics.worker_park_unpark_count(worker)).collect();
+            (parks, self.looks.load(Ordering::Relaxed), metrics.global_queue_depth())
+        };
+        let begun = Instant::now();
+        let (mut last, mut since) = (counts(), begun);
+        while since.elapsed() < QUIET && begun.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(2));
+            let newest = counts();
+            if newest != last {
+                (last, since) = (newest, Instant::now());
+            }
+        }
+    }
+}
+
+fn read(stream: &mut BufReader<TcpStream>) -> Option<Time> {
+    let mut line = String::new();
+    stream.read_line(&mut line).ok()?;
+    line.trim().parse().ok().map(Time::from_millis)
+}
+
+struct Sleeper<'a> {
+    clock: &'a Followed,
+    id: u64,
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        held(&self.clock.sleepers).remove(&self.id);
+    }
+}
+
+#[async_trait]
+impl Clock for Followed {
+    fn now(&self) -> Time {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        *self.now.borrow()
+    }
+
+    async fn sleep_until(&self, at: Time) {
+        if *self.now.borrow() >= at {
+            return;
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        held(&self.sleepers).insert(id, at);
+        let _sleeper = Sleeper { clock: self, id };
+        let mut now = self.now.subscribe();
+        drop(now.wait_for(|now| *now >= at).await);
+    }
+}

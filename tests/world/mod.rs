@@ -1,0 +1,289 @@
+//! A world for the bot to live in: its neighbors, its people, its time, and everything that was said and done.
+//!
+//! A story ends with [`World::finish`], which fails on whatever the story did not ask for: an error in the log that it
+//! did not announce, a message that was not delivered, a chain that does not hold, a slow shutdown. A story that fails
+//! prints its transcript and the end of the bot's log.
+
+pub(crate) mod alerts;
+pub(crate) mod bot;
+pub(crate) mod checkout;
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod console;
+pub(crate) mod prometheus;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use firewarden::{
+    domain::{
+        ids::IncidentId,
+        time::Time,
+        timeline::{Chain, Entry},
+    },
+    engine::ports::Clock,
+    store::Store,
+};
+use tempfile::TempDir;
+
+use self::{alerts::Alertmanager, console::Console};
+pub(crate) use self::{
+    alerts::alert,
+    bot::{Bot, Form},
+    checkout::{ExampleService, Fault, Moment, Which},
+    clock::Hand,
+    config::Config,
+};
+
+/// How long an effect is waited for.
+const PATIENCE: u64 = 20;
+/// How long the bot may take to end.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An address on loopback that is free.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+}
+
+/// Looks again and again until it is so, for so many seconds at the most; whether it became so.
+pub(crate) async fn until(seconds: u64, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while !is_so().await {
+        if Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    true
+}
+
+/// A client for HTTP.
+pub(crate) fn http() -> reqwest::Client {
+    // One that was installed before serves as well.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+/// The time of the machine, for stories about the real program.
+struct Wall;
+
+#[async_trait::async_trait]
+impl Clock for Wall {
+    fn now(&self) -> Time {
+        Time::from_millis(jiff::Timestamp::now().as_millisecond())
+    }
+
+    async fn sleep_until(&self, at: Time) {
+        tokio::time::sleep(at.since(self.now())).await;
+    }
+}
+
+/// A bot with its neighbors.
+pub(crate) struct World {
+    /// The bot's process.
+    pub(crate) bot: Bot,
+    /// The example service.
+    pub(crate) service: ExampleService,
+    folder: TempDir,
+    hand: Option<Hand>,
+    begun: Time,
+    transcript: Mutex<Vec<String>>,
+    announced: Mutex<Vec<&'static str>>,
+}
+
+impl World {
+    /// The real program by the real clock, with the usual configuration.
+    pub(crate) async fn start() -> Self {
+        let world = Self::prepare(None, Config::default()).await;
+        world.bot.start().await;
+        world
+    }
+
+    /// A bot whose clock the story turns. It begins at noon of a Monday.
+    pub(crate) async fn at_noon() -> Self {
+        Self::at_noon_with(Config::default()).await
+    }
+
+    /// A bot whose clock the story turns, with another configuration.
+    pub(crate) async fn at_noon_with(config: Config) -> Self {
+        let world = Self::prepare_at_noon(config).await;
+        world.bot.start().await;
+        world
+    }
+
+    /// Everything but the bot, which is not started yet.
+    pub(crate) async fn prepare_at_noon(config: Config) -> Self {
+        let noon = "2026-11-23T12:00:00Z".parse().unwrap();
+        Self::prepare(Some(Hand::at(noon)), config).await
+    }
+
+    /// Everything but the bot, by the real clock.
+    pub(crate) async fn prepare(hand: Option<Hand>, config: Config) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = hand.clone().map_or_else(|| Arc::new(Wall) as _, |hand| Arc::new(hand) as _);
+        let begun = clock.now();
+        let service = ExampleService::start(clock).await;
+        let address = free_address();
+        config.write(folder.path(), address, &service);
+        let form = hand.as_ref().map_or(Form::Program, |hand| Form::Story(hand.address()));
+        let bot = Bot::new(folder.path(), form, address, config.environment());
+        Self { bot, service, folder, hand, begun, transcript: Mutex::default(), announced: Mutex::default() }
+    }
+
+    /// Where the bot is reached.
+    pub(crate) fn url(&self) -> &str {
+        self.bot.url()
+    }
+
+    /// The bot's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Time {
+        self.hand.as_ref().map_or_else(|| Wall.now(), Clock::now)
+    }
+
+    /// When the story began.
+    pub(crate) fn begun(&self) -> Time {
+        self.begun
+    }
+
+    /// The clock of a story that has one.
+    pub(crate) fn clock(&self) -> &Hand {
+        self.hand.as_ref().unwrap()
+    }
+
+    /// Lets time pass, from deadline to deadline.
+    pub(crate) async fn passes(&self, time: Duration) {
+        self.note(format!("{} s pass", time.as_secs()));
+        self.clock().advance(time).await;
+    }
+
+    /// Alertmanager.
+    pub(crate) fn alertmanager(&self) -> Alertmanager<'_> {
+        Alertmanager(self)
+    }
+
+    /// A person at the console.
+    pub(crate) fn console(&self, person: &'static str) -> Console<'_> {
+        Console { world: self, person }
+    }
+
+    /// Kills the bot where it stands.
+    pub(crate) fn kill(&self) {
+        self.note("the bot is killed".to_owned());
+        self.bot.kill();
+    }
+
+    /// Kills the bot if it runs, and starts it again over the same folder.
+    pub(crate) async fn restart(&self) {
+        self.bot.kill();
+        self.note("the bot starts again".to_owned());
+        self.bot.start().await;
+    }
+
+    /// Says that a line of the log with this text and the level ERROR is part of the story.
+    pub(crate) fn announce(&self, error: &'static str) {
+        held(&self.announced).push(error);
+    }
+
+    /// Adds a line to the transcript.
+    pub(crate) fn note(&self, line: String) {
+        held(&self.transcript).push(format!("{} {line}", self.now().clock()));
+    }
+
+    /// Waits until a person sees this text in the reply to the line, and gives the reply.
+    ///
+    /// In a story with a clock, time stands still meanwhile.
+    pub(crate) async fn sees(&self, line: &str, text: &str) -> String {
+        let mut seen = String::new();
+        let found = until(PATIENCE, async || {
+            seen = self.console("ana").sees(line).await;
+            seen.contains(text)
+        });
+        assert!(found.await, "`{line}` does not show `{text}` but\n{seen}");
+        self.note(format!("{line} shows {text}"));
+        seen
+    }
+
+    /// Waits until a person sees this text in the reply to the line, and lets time pass meanwhile, at most this much.
+    pub(crate) async fn comes_to_see(&self, line: &str, text: &str, within: Duration) -> String {
+        let deadline = self.now() + within;
+        let mut seen = String::new();
+        let found = until(PATIENCE, async || {
+            seen = self.console("ana").sees(line).await;
+            let is_seen = seen.contains(text);
+            if !is_seen && self.now() < deadline {
+                self.clock().step(deadline.since(self.now())).await;
+            }
+            is_seen
+        });
+        assert!(found.await, "`{line}` does not show `{text}` within {} s but\n{seen}", within.as_secs());
+        self.note(format!("{line} comes to show {text}"));
+        seen
+    }
+
+    /// Ends the bot, and the story with it. See the head of this file for what it fails on.
+    pub(crate) async fn finish(self) {
+        let (status, length) = self.bot.stop().await.unwrap_or_else(|| panic!("the bot does not end"));
+        assert!(status.success(), "the bot ended with {status}");
+        assert!(length <= SHUTDOWN, "the bot took {length:?} to end");
+        self.errors_were_announced();
+        let store = self.store().await;
+        let mut reader = store.read().await.unwrap();
+        let waiting = firewarden::store::posts::waiting(&mut reader).await.unwrap();
+        assert!(waiting.since.is_none() && waiting.page_since.is_none(), "messages wait to be delivered: {waiting:?}");
+        drop(reader);
+        store.close().await;
+    }
+
+    /// Fails on a line of the level ERROR that no [`World::announce`] expects.
+    pub(crate) fn errors_were_announced(&self) {
+        let announced = held(&self.announced).clone();
+        let log = self.bot.log();
+        let is_error = |line: &&str| line.contains("ERROR") || line.contains("panicked at");
+        let unseen: Vec<&str> =
+            log.lines().filter(is_error).filter(|line| !announced.iter().any(|text| line.contains(text))).collect();
+        assert!(unseen.is_empty(), "the log has errors that the story did not announce:\n{}", unseen.join("\n"));
+    }
+
+    /// The store of a bot that does not run.
+    pub(crate) async fn store(&self) -> Store {
+        assert!(!self.bot.is_alive(), "the store is read once the bot has ended");
+        Store::open(&self.folder.path().join("firewarden.db")).await.unwrap()
+    }
+
+    /// The timeline of an incident, once the bot has ended.
+    pub(crate) async fn timeline(&self, incident: i64) -> Vec<Entry> {
+        let store = self.store().await;
+        let mut reader = store.read().await.unwrap();
+        let chain = Chain::Incident(IncidentId(incident));
+        let entries = firewarden::store::timeline::entries(&mut reader, chain).await.unwrap();
+        drop(reader);
+        store.close().await;
+        entries
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("--- the story so far");
+            held(&self.transcript).iter().for_each(|line| println!("{line}"));
+            println!("--- the end of the bot's log");
+            let log = self.bot.log();
+            let lines: Vec<&str> = log.lines().collect();
+            lines.iter().skip(lines.len().saturating_sub(60)).for_each(|line| println!("{line}"));
+        }
+    }
+}

@@ -11,6 +11,7 @@ pub mod incidents;
 pub mod people;
 pub mod routes;
 pub mod runbooks;
+pub mod runs;
 pub mod severity;
 pub mod time;
 pub mod timeline;

@@ -13,6 +13,7 @@ use super::{Fault, FaultKind, Result};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "the log", include_str!("../../migrations/0001_the_log.sql")),
     (3, "incidents", include_str!("../../migrations/0003_incidents.sql")),
+    (4, "runs", include_str!("../../migrations/0004_runs.sql")),
 ];
 
 /// Applies what is missing, each migration in a transaction of its own.

@@ -5,14 +5,17 @@
 //! writer. Nothing above this module can tell which database is behind it.
 
 pub mod alerts;
+pub mod approvals;
 pub mod cards;
 pub mod fault;
 pub mod halts;
 pub mod incidents;
 pub mod inputs;
+pub mod locks;
 pub mod migrations;
 pub mod posts;
 pub mod row;
+pub mod runs;
 #[cfg(test)]
 mod tests;
 pub mod timeline;

@@ -1,0 +1,247 @@
+//! What a run writes into the timeline.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::{
+    ids::{ApprovalId, RunId},
+    people::PersonId,
+    runbooks::plan::Mode,
+    runs::{
+        approvals::{Difference, shown},
+        journal::{Pass, StepKey},
+        reason::Reason,
+        run::RunState,
+    },
+    time::Time,
+    timeline,
+};
+
+/// What a run writes into the timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields of an entry bear the names of what they hold")]
+pub enum Event {
+    /// A run was started.
+    RunTriggered {
+        run: RunId,
+        runbook: String,
+        plan_hash: String,
+        target: String,
+        mode: Mode,
+        by_alert: Option<String>,
+    },
+    /// Another trigger was for the same fault or found a run at work.
+    RunAttached { run: RunId, runbook: String, by_alert: String },
+    /// A runbook was not started.
+    RunRefused { runbook: String, target: String, reason: Reason, detail: String },
+    /// A step is about to happen.
+    StepIntended {
+        run: RunId,
+        step: StepKey,
+        name: String,
+        action: String,
+        changes: bool,
+        with: Value,
+        before: Value,
+        effect: String,
+    },
+    /// A step happened.
+    StepDone { run: RunId, step: StepKey, name: String, changes: bool, output: Value, took_ms: u64 },
+    /// A step failed.
+    StepFailed { run: RunId, step: StepKey, name: String, changes: bool, error: String, will_retry_at: Option<Time> },
+    /// A step was left out because its condition does not hold.
+    StepSkipped { run: RunId, step: StepKey, name: String, why: String },
+    /// A step would have happened.
+    StepObserved { run: RunId, step: StepKey, name: String, action: String, with: Value },
+    /// It is unknown whether a step happened.
+    StepInDoubt { run: RunId, step: StepKey, name: String, why: String },
+    /// A look for a step had an answer.
+    StepProbed { run: RunId, step: StepKey, name: String, found: bool, look: u32 },
+    /// It was settled whether a step happened.
+    StepSettled { run: RunId, step: StepKey, name: String, happened: bool, output: Value },
+    /// People were asked to approve.
+    ApprovalAsked {
+        run: RunId,
+        approval: ApprovalId,
+        question: String,
+        by: Vec<String>,
+        count: u32,
+        bound: BTreeMap<String, Value>,
+        expires_at: Time,
+    },
+    /// Somebody approved.
+    ApprovalGiven { run: RunId, approval: ApprovalId, missing: u32, bound: BTreeMap<String, Value> },
+    /// Somebody rejected.
+    ApprovalRejected { run: RunId, approval: ApprovalId },
+    /// Somebody's answer did not count.
+    ApprovalNotCounted { run: RunId, approval: ApprovalId, person: PersonId, why: String },
+    /// What was approved has changed.
+    ApprovalVoided { run: RunId, approval: ApprovalId, difference: Vec<Difference> },
+    /// Nobody answered in time.
+    ApprovalExpired { run: RunId, approval: ApprovalId },
+    /// Somebody answered a step's question.
+    QuestionAnswered { run: RunId, approval: ApprovalId, answer: String },
+    /// A run stands still.
+    RunHeld { run: RunId, runbook: String, reason: Reason, detail: String, done: Vec<String> },
+    /// Somebody made a run go on.
+    RunResumed { run: RunId, answer: String, step: Option<StepKey> },
+    /// Somebody wants everything taken back.
+    UndoAsked { run: RunId, steps: Vec<String> },
+    /// Somebody wants a run to stop.
+    CancelAsked { run: RunId },
+    /// A run ended.
+    RunEnded { run: RunId, runbook: String, target: String, state: RunState, reason: Reason, detail: String },
+    /// Somebody ordered that nothing be changed.
+    HaltOrdered { scope: String, reason: String },
+    /// Somebody lifted a halt.
+    HaltLifted { scope: String, reason: Option<String> },
+}
+
+impl timeline::Event for Event {
+    fn sentence(&self) -> String {
+        match self {
+            Event::RunTriggered { run, runbook, target, mode, by_alert, .. } => {
+                let why = by_alert.as_ref().map(|alert| format!(" because of alert `{alert}`")).unwrap_or_default();
+                format!("Started runbook `{runbook}` as {run} on `{target}` in mode `{}`{why}", mode.word())
+            }
+            Event::RunAttached { run, runbook, by_alert } => {
+                format!("Attached alert `{by_alert}` to {run} of runbook `{runbook}` instead of starting another run")
+            }
+            Event::RunRefused { runbook, target, reason, detail } => {
+                format!("Did not start runbook `{runbook}` on `{target}`: `{reason}`{}", because(*reason, detail))
+            }
+            Event::StepIntended { run, step, name, changes, .. } => {
+                let what = match (step.pass, changes) {
+                    (Pass::Undo, _) => "Began to undo",
+                    (Pass::Probe, _) => "Began to look for",
+                    (Pass::Do, true) => "Began",
+                    (Pass::Do, false) => "Began to read",
+                };
+                let again = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
+                format!("{what} `{name}` of {run}{again}")
+            }
+            Event::StepDone { run, step, name, output, .. } => {
+                let verb = if step.pass == Pass::Undo { "Undid" } else { "Finished" };
+                let output = match output {
+                    Value::Null => String::new(),
+                    other => format!(" with `{}`", shown(other)),
+                };
+                format!("{verb} `{name}` of {run}{output}")
+            }
+            Event::StepFailed { run, step, name, error, will_retry_at, .. } => {
+                let verb = if step.pass == Pass::Undo { "Failed to undo" } else { "Failed at" };
+                let again = will_retry_at.map(|at| format!(", next attempt at {}", at.clock())).unwrap_or_default();
+                format!("{verb} `{name}` of {run}: `{}`{again}", cut(error))
+            }
+            Event::StepSkipped { run, name, why, .. } => format!("Skipped `{name}` of {run}: {why}"),
+            Event::StepObserved { run, name, action, with, .. } => {
+                format!("Would have done `{name}` of {run}: `{action}` with `{}`", shown(with))
+            }
+            Event::StepInDoubt { run, name, why, .. } => {
+                format!("Lost sight of `{name}` of {run}: {}", cut(why))
+            }
+            Event::StepProbed { run, name, found: true, .. } => format!("Found that `{name}` of {run} happened"),
+            Event::StepProbed { run, name, found: false, look, .. } => {
+                format!("Looked for `{name}` of {run} and did not find it, look {look}")
+            }
+            Event::StepSettled { run, name, happened: true, .. } => format!("Settled that `{name}` of {run} happened"),
+            Event::StepSettled { run, name, happened: false, .. } => {
+                format!("Settled that `{name}` of {run} did not happen")
+            }
+            Event::ApprovalAsked { run, approval, question, by, bound, expires_at, .. } => {
+                let who = if by.is_empty() { String::new() } else { format!(" `{}`", by.join("`, `")) };
+                let values = listed(bound);
+                format!("Asked{who} as {approval} for {run}: {question}{values}, until {}", expires_at.clock())
+            }
+            Event::ApprovalGiven { run, approval, missing, bound } => {
+                let more = if *missing > 0 { format!(", {missing} more must agree") } else { String::new() };
+                format!("Approved {run} ({approval}){}{more}", listed(bound))
+            }
+            Event::ApprovalRejected { run, approval } => format!("Rejected {run} ({approval})"),
+            Event::ApprovalNotCounted { run, approval, person, why } => {
+                format!("Did not count the answer of `{person}` to {approval} of {run}: {why}")
+            }
+            Event::ApprovalVoided { run, approval, difference } => {
+                let changes: Vec<String> = difference
+                    .iter()
+                    .map(|it| format!("`{}` was `{}` and is `{}`", it.path, shown(&it.was), shown(&it.is)))
+                    .collect();
+                format!("Voided {approval} of {run}: {}", changes.join(", "))
+            }
+            Event::ApprovalExpired { run, approval } => format!("Closed {approval} of {run}: nobody answered in time"),
+            Event::QuestionAnswered { run, approval, answer } => format!("Answered {approval} of {run}: `{answer}`"),
+            Event::RunHeld { run, runbook, reason, detail, done } => {
+                let done =
+                    if done.is_empty() { String::new() } else { format!("; done so far: `{}`", done.join("`, `")) };
+                format!("Held {run} of runbook `{runbook}`: `{reason}`{}{done}", because(*reason, detail))
+            }
+            Event::RunResumed { run, answer, .. } => format!("Answered `{answer}` for {run}"),
+            Event::UndoAsked { run, steps } => format!("Asked {run} to undo `{}`", steps.join("`, `")),
+            Event::CancelAsked { run } => format!("Cancelled {run}"),
+            Event::RunEnded { run, runbook, target, state, reason, detail } => {
+                let why = match reason {
+                    Reason::Completed | Reason::Undone | Reason::Observed => String::new(),
+                    other => format!(": `{other}`{}", because(*other, detail)),
+                };
+                format!("Ended {run} of runbook `{runbook}` on `{target}` as `{state}`{why}")
+            }
+            Event::HaltOrdered { scope, reason } => format!("Halted {}: {}", covered(scope), cut(reason)),
+            Event::HaltLifted { scope, .. } => format!("Lifted the halt of {}", covered(scope)),
+        }
+    }
+}
+
+impl Event {
+    /// The run that it is about, if it is about one.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Event::RunRefused { .. } | Event::HaltOrdered { .. } | Event::HaltLifted { .. } => None,
+            Event::RunTriggered { run, .. }
+            | Event::RunAttached { run, .. }
+            | Event::StepIntended { run, .. }
+            | Event::StepDone { run, .. }
+            | Event::StepFailed { run, .. }
+            | Event::StepSkipped { run, .. }
+            | Event::StepObserved { run, .. }
+            | Event::StepInDoubt { run, .. }
+            | Event::StepProbed { run, .. }
+            | Event::StepSettled { run, .. }
+            | Event::ApprovalAsked { run, .. }
+            | Event::ApprovalGiven { run, .. }
+            | Event::ApprovalRejected { run, .. }
+            | Event::ApprovalNotCounted { run, .. }
+            | Event::ApprovalVoided { run, .. }
+            | Event::ApprovalExpired { run, .. }
+            | Event::QuestionAnswered { run, .. }
+            | Event::RunHeld { run, .. }
+            | Event::RunResumed { run, .. }
+            | Event::UndoAsked { run, .. }
+            | Event::CancelAsked { run }
+            | Event::RunEnded { run, .. } => Some(*run),
+        }
+    }
+}
+
+fn because(reason: Reason, detail: &str) -> String {
+    if detail.is_empty() { format!(" ({})", reason.words()) } else { format!(" ({}; {})", reason.words(), cut(detail)) }
+}
+
+fn listed(bound: &BTreeMap<String, Value>) -> String {
+    if bound.is_empty() {
+        return String::new();
+    }
+    let values: Vec<String> = bound.iter().map(|(path, value)| format!("`{path}` = `{}`", shown(value))).collect();
+    format!(" ({})", values.join(", "))
+}
+
+fn covered(scope: &str) -> String {
+    if scope == "*" { "everything".to_owned() } else { format!("`{scope}`") }
+}
+
+fn cut(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 300 { line } else { line.chars().take(299).chain(['…']).collect() }
+}

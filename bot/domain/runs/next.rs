@@ -1,0 +1,224 @@
+//! What a run does next: a pure function of its plan, its journal and the time.
+//!
+//! Conditions, guards and approvals are looked at by whoever carries the answer out, at the moment of the intent.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{
+    ids::ApprovalId,
+    runbooks::plan::{Plan, Step},
+    runs::journal::{Journal, Pass, StepKey, StepRecord, StepState, Verdict, is_repeatable},
+    time::Time,
+};
+
+/// How often an effect without an answer is sent again, and how often one that did not happen is tried anew.
+pub const ROUNDS: usize = 3;
+/// How many looks may fail before people are asked.
+pub const FAILED_LOOKS: usize = 3;
+/// The pause before an effect without an answer is sent again, and after a look that failed; doubled each time.
+pub const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known when the next thing is chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// What the run follows.
+    pub plan: &'a Plan,
+    /// What it did.
+    pub journal: &'a Journal,
+    /// The time.
+    pub now: Time,
+    /// The epoch of the worker that asks.
+    pub epoch: i64,
+    /// Whether the worker before may still be at work.
+    pub may_overlap: bool,
+    /// What the jitter of pauses is drawn from; the same for the whole run.
+    pub seed: &'a str,
+}
+
+/// What a run does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Attempt a step.
+    Begin {
+        /// Which.
+        path: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The earlier attempt that it may be the same effect as: it bears the same idempotency key.
+        same_as: Option<u32>,
+    },
+    /// Look whether an attempt happened.
+    Probe {
+        /// Which step.
+        path: String,
+        /// The number of the look.
+        attempt: u32,
+        /// The attempt that is looked for.
+        about: u32,
+    },
+    /// Take a step back.
+    Undo {
+        /// Which.
+        path: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
+    /// A wait is over.
+    Resume(StepKey),
+    /// A question is open.
+    Answer(ApprovalId),
+    /// Nothing before this moment.
+    Wait(Time),
+    /// The worker's own attempt is in flight.
+    InFlight,
+    /// Only people can say whether this attempt happened.
+    Settle(StepKey),
+    /// The step failed for good.
+    Fail(StepKey),
+    /// The step could not be taken back.
+    Stuck(StepKey),
+    /// Every step is settled.
+    Done,
+    /// Everything that can be taken back is.
+    Undone,
+}
+
+/// The next thing on the way forward.
+pub fn forward(situation: &Situation<'_>) -> Next {
+    situation.plan.steps.iter().find_map(|step| ahead(situation, step)).unwrap_or(Next::Done)
+}
+
+/// The next thing on the way back: steps in reverse, only those that changed something.
+pub fn backward(situation: &Situation<'_>) -> Next {
+    situation.plan.steps.iter().rev().find_map(|step| back(situation, step)).unwrap_or(Next::Undone)
+}
+
+/// What is to be done about a step, or nothing if it is settled.
+fn ahead(situation: &Situation<'_>, step: &Step) -> Option<Next> {
+    let begin = |attempt, same_as| Some(Next::Begin { path: step.path.clone(), attempt, same_as });
+    let Some(last) = situation.journal.last(&step.path, Pass::Do) else { return begin(1, None) };
+    match last.state {
+        StepState::Done | StepState::Skipped => None,
+        StepState::Intent => match (last.question, last.due_at) {
+            (Some(question), _) => Some(Next::Answer(question)),
+            (None, Some(due)) if due <= situation.now => Some(Next::Resume(last.key.clone())),
+            (None, Some(due)) => Some(Next::Wait(due)),
+            (None, None) if last.epoch == situation.epoch => Some(Next::InFlight),
+            (None, None) if step.reads() => begin(last.key.attempt + 1, None),
+            (None, None) => Some(doubt(situation, step, last)),
+        },
+        StepState::InDoubt => Some(doubt(situation, step, last)),
+        StepState::Failed => after_failure(situation, step, last),
+    }
+}
+
+/// What follows a failure: another attempt, a pause before it, or the end.
+fn after_failure(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> Option<Next> {
+    let again = |same_as| Next::Begin { path: step.path.clone(), attempt: last.key.attempt + 1, same_as };
+    let not_before = |at: Time, next: Next| if at <= situation.now { next } else { Next::Wait(at) };
+    let fail = || Next::Fail(last.key.clone());
+    let tries = tries(situation.journal, &step.path);
+    match last.verdict {
+        Some(Verdict::Skip) => return None,
+        Some(Verdict::Retry) => return Some(again(None)),
+        Some(Verdict::Abort) => return Some(fail()),
+        Some(Verdict::Absent) => {
+            let rounds = tries.iter().filter(|record| record.verdict == Some(Verdict::Absent)).count();
+            return Some(if rounds < ROUNDS { again(Some(last.key.attempt)) } else { fail() });
+        }
+        Some(Verdict::NotYet | Verdict::Happened) | None => {}
+    }
+    if let Some(until) = &step.until {
+        let deadline = tries.first().map_or(last.started, |first| first.started) + until.timeout;
+        if situation.now >= deadline {
+            return Some(fail());
+        }
+        return Some(not_before((last.last_moment() + until.every).min(deadline), again(None)));
+    }
+    if last.may_have_changed && !is_repeatable(step) {
+        return Some(fail());
+    }
+    let failed = tries.iter().filter(|record| record.state == StepState::Failed).count();
+    let drawn = draw(situation.seed, &last.key);
+    let pause = step.retry.and_then(|retry| retry.pause(u32::try_from(failed).unwrap_or(u32::MAX), drawn));
+    Some(pause.map_or_else(fail, |pause| not_before(last.last_moment() + pause, again(None))))
+}
+
+/// What follows an attempt of which nobody knows whether it happened.
+fn doubt(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> Next {
+    let not_before = |at: Time, next: Next| if at <= situation.now { next } else { Next::Wait(at) };
+    if let Some(probe) = &step.probe {
+        let look = || Next::Probe {
+            path: step.path.clone(),
+            attempt: situation.journal.next_attempt(&step.path, Pass::Probe),
+            about: last.key.attempt,
+        };
+        let looks: Vec<&StepRecord> = situation.journal.looks(&step.path, last.key.attempt).collect();
+        let failed = looks.iter().filter(|look| look.state == StepState::Failed).count();
+        return match looks.last() {
+            None => look(),
+            Some(open) if open.is_open() && open.epoch == situation.epoch => Next::InFlight,
+            Some(open) if open.is_open() => look(),
+            Some(_) if failed >= FAILED_LOOKS => Next::Settle(last.key.clone()),
+            Some(broken) if broken.state == StepState::Failed => {
+                not_before(broken.last_moment() + doubled(FIRST_PAUSE, failed), look())
+            }
+            Some(absent) => not_before(absent.last_moment() + probe.settle, look()),
+        };
+    }
+    let unknown = tries(situation.journal, &step.path)
+        .iter()
+        .filter(|record| matches!(record.state, StepState::InDoubt | StepState::Intent))
+        .count();
+    if is_repeatable(step) && !situation.may_overlap && unknown < ROUNDS {
+        let again =
+            Next::Begin { path: step.path.clone(), attempt: last.key.attempt + 1, same_as: Some(last.key.attempt) };
+        return not_before(last.last_moment() + doubled(FIRST_PAUSE, unknown), again);
+    }
+    Next::Settle(last.key.clone())
+}
+
+/// What is to be done to take a step back, or nothing.
+fn back(situation: &Situation<'_>, step: &Step) -> Option<Next> {
+    step.undo.as_ref()?;
+    let undo = |attempt| Some(Next::Undo { path: step.path.clone(), attempt });
+    let last = situation.journal.last(&step.path, Pass::Undo);
+    if last.is_none() && !situation.journal.stands(step) {
+        return None;
+    }
+    let Some(last) = last else { return undo(1) };
+    let attempt = last.key.attempt + 1;
+    match (last.state, last.verdict) {
+        (StepState::Done | StepState::Skipped, _) | (StepState::Failed, Some(Verdict::Skip)) => None,
+        (StepState::Intent, _) if last.epoch == situation.epoch => Some(Next::InFlight),
+        (StepState::Intent | StepState::InDoubt, _) => Some(Next::Settle(last.key.clone())),
+        (StepState::Failed, Some(Verdict::Retry | Verdict::Absent)) => undo(attempt),
+        (StepState::Failed, _) => Some(Next::Stuck(last.key.clone())),
+    }
+}
+
+/// The attempts at a step since somebody last wanted it tried anew.
+fn tries<'a>(journal: &'a Journal, path: &'a str) -> Vec<&'a StepRecord> {
+    let mut tries = Vec::new();
+    for record in journal.of(path, Pass::Do) {
+        tries.push(record);
+        if record.verdict == Some(Verdict::Retry) {
+            tries.clear();
+        }
+    }
+    tries
+}
+
+fn doubled(first: Duration, times: usize) -> Duration {
+    let exponent = u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+    first.saturating_mul(2_u32.saturating_pow(exponent))
+}
+
+/// A number from 0 to 1 that the seed and the attempt determine.
+fn draw(seed: &str, key: &StepKey) -> f64 {
+    let digest = Sha256::digest(format!("{seed}/{key}").as_bytes());
+    let first = digest.iter().take(4).fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
+    f64::from(first) / f64::from(u32::MAX)
+}

@@ -1,0 +1,338 @@
+//! Runs and their journals. A worker's transaction starts with [`fence`]; nothing it knows is trusted without.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Reader, Result, Row, Tx, Wake, row::json};
+use crate::domain::{
+    ids::{ApprovalId, IncidentId, RunId},
+    people::{Actor, PersonId},
+    runbooks::plan::{Mode, Plan, Target},
+    runs::{Cause, Journal, Pass, Run, RunState, StepKey, StepRecord},
+    time::Time,
+};
+
+/// A run that is about to be started.
+#[derive(Debug, Clone)]
+pub struct NewRun<'a> {
+    /// What it follows.
+    pub plan: &'a Plan,
+    /// What makes it this run and no other.
+    pub trigger_key: &'a str,
+    /// What it mutates.
+    pub target: &'a Target,
+    /// The incident it works on.
+    pub incident: Option<IncidentId>,
+    /// The alert that starts it.
+    pub cause: Option<&'a Cause>,
+    /// Who or what starts it.
+    pub requested_by: &'a Actor,
+    /// How far it goes by itself.
+    pub mode: Mode,
+    /// The values of its inputs.
+    pub inputs: &'a BTreeMap<String, Value>,
+}
+
+/// Adds a run that a worker will take.
+pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
+    let cause = new.cause.map(json).transpose()?;
+    let row = tx
+        .row(
+            "insert into runs (runbook, plan, plan_hash, trigger_key, service, environment, incident, cause, \
+             requested_by, mode, state, pass, inputs, revision, epoch, may_overlap, needs_approval, started_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', 'do', $11, 1, 0, 0, 0, $12) returning id",
+            &[
+                (&new.plan.name).into(),
+                (&json(new.plan)?).into(),
+                (&new.plan.hash()).into(),
+                new.trigger_key.into(),
+                (&new.target.service).into(),
+                (&new.target.environment).into(),
+                new.incident.map(|id| id.0).into(),
+                cause.as_deref().into(),
+                (&json(new.requested_by)?).into(),
+                new.mode.word().into(),
+                (&json(new.inputs)?).into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    tx.wake(Wake::Runs);
+    Ok(RunId(row.map_or(Ok(0), |row| row.int("id"))?))
+}
+
+/// Writes everything about a run that can change.
+pub async fn save(tx: &mut Tx, run: &Run) -> Result<()> {
+    let hold = run.hold.as_ref().map(json).transpose()?;
+    tx.execute(
+        "update runs set state = $2, pass = $3, hold = $4, reason = $5, revision = $6, epoch = $7, owner = $8, \
+         lease_until = $9, may_overlap = $10, wake_at = $11, cancelled_by = $12, needs_approval = $13, \
+         mutated_at = $14, ended_at = $15, incident = $16 where id = $1",
+        &[
+            run.id.0.into(),
+            run.state.word().into(),
+            run.pass.word().into(),
+            hold.as_deref().into(),
+            run.reason.map(|reason| reason.code()).into(),
+            run.revision.into(),
+            run.epoch.into(),
+            run.owner.as_deref().into(),
+            run.lease_until.into(),
+            run.may_overlap.into(),
+            run.wake_at.into(),
+            run.cancelled_by.as_ref().map(|person| person.0.as_str()).into(),
+            run.needs_approval.into(),
+            run.mutated_at.into(),
+            run.ended_at.into(),
+            run.incident.map(|id| id.0).into(),
+        ],
+    )
+    .await?;
+    if run.state == RunState::Running {
+        tx.wake(Wake::Runs);
+    }
+    Ok(())
+}
+
+/// Lets a worker write about a run: says no if it is no longer the one that drives it.
+pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<bool> {
+    let held = tx
+        .execute(
+            "update runs set owner = owner where id = $1 and epoch = $2 and owner = $3 and state = 'running'",
+            &[id.0.into(), epoch.into(), owner.into()],
+        )
+        .await?;
+    Ok(held == 1)
+}
+
+/// Takes over runs that nobody drives, or whose worker did not renew in time; each gets a new epoch.
+pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: i64) -> Result<Vec<(RunId, i64)>> {
+    let rows = tx
+        .rows(
+            "update runs set epoch = epoch + 1, may_overlap = (owner is not null), owner = $1, lease_until = $3 \
+             where id in (select id from runs where state = 'running' and ended_at is null \
+             and (owner is null or lease_until < $2) order by id limit $4) returning id, epoch",
+            &[owner.into(), now.into(), until.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
+}
+
+/// Renews this worker's leases and says which runs it still drives.
+pub async fn renew(tx: &mut Tx, owner: &str, until: Time) -> Result<Vec<RunId>> {
+    let rows = tx
+        .rows(
+            "update runs set lease_until = $2 where owner = $1 and state = 'running' returning id",
+            &[owner.into(), until.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect()
+}
+
+/// Takes every run from its worker. Only for a process that knows that no other one lives, as the file's lock proves.
+pub async fn orphan(tx: &mut Tx) -> Result<u64> {
+    tx.wake(Wake::Runs);
+    tx.execute("update runs set owner = null, lease_until = null where owner is not null and ended_at is null", &[])
+        .await
+}
+
+/// The run of this name.
+pub async fn by_id(reader: &mut Reader, id: RunId) -> Result<Option<Run>> {
+    let row = reader.row("select * from runs where id = $1", &[id.0.into()]).await?;
+    row.as_ref().map(run).transpose()
+}
+
+/// The run that was started under this key.
+pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option<Run>> {
+    let row = reader.row("select * from runs where trigger_key = $1", &[trigger_key.into()]).await?;
+    row.as_ref().map(run).transpose()
+}
+
+/// The run of this runbook that is at work on the target.
+pub async fn at_work(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<Run>> {
+    let row = reader
+        .row(
+            "select * from runs where ended_at is null and runbook = $1 and service = $2 and environment = $3 \
+             and mode <> 'observe' order by id limit 1",
+            &[runbook.into(), (&target.service).into(), (&target.environment).into()],
+        )
+        .await?;
+    row.as_ref().map(run).transpose()
+}
+
+/// Every run that has not ended, oldest first.
+pub async fn open(reader: &mut Reader) -> Result<Vec<Run>> {
+    let rows = reader.rows("select * from runs where ended_at is null order by id", &[]).await?;
+    rows.iter().map(run).collect()
+}
+
+/// The runs of an incident, oldest first.
+pub async fn of_incident(reader: &mut Reader, incident: IncidentId) -> Result<Vec<Run>> {
+    let rows = reader.rows("select * from runs where incident = $1 order by id", &[incident.0.into()]).await?;
+    rows.iter().map(run).collect()
+}
+
+/// The newest runs, newest first.
+pub async fn newest(reader: &mut Reader, limit: i64) -> Result<Vec<Run>> {
+    let rows = reader.rows("select * from runs order by id desc limit $1", &[limit.into()]).await?;
+    rows.iter().map(run).collect()
+}
+
+/// How many runs there are in each state.
+pub async fn counts(reader: &mut Reader) -> Result<Vec<(RunState, i64)>> {
+    let rows = reader.rows("select state, count(*) as number from runs group by state order by state", &[]).await?;
+    rows.iter().map(|row| Ok((row.parsed("state")?, row.int("number")?))).collect()
+}
+
+/// How many other runs of the runbook changed the target since then.
+pub async fn mutations_since(reader: &mut Reader, run: Option<RunId>, of: (&str, &Target), since: Time) -> Result<i64> {
+    let (runbook, target) = of;
+    let row = reader
+        .row(
+            "select count(*) as number from runs where runbook = $1 and service = $2 and environment = $3 \
+             and mutated_at > $4 and id <> $5",
+            &[
+                runbook.into(),
+                (&target.service).into(),
+                (&target.environment).into(),
+                since.into(),
+                run.map_or(0, |id| id.0).into(),
+            ],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.int("number"))
+}
+
+/// The journal of a run.
+pub async fn journal(reader: &mut Reader, id: RunId) -> Result<Journal> {
+    let rows = reader.rows("select * from steps where run = $1 order by seq", &[id.0.into()]).await?;
+    Ok(Journal(rows.iter().map(step).collect::<Result<_>>()?))
+}
+
+/// Adds an attempt to the journal. Its `seq` is given by the order of the calls.
+pub async fn note(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
+    tx.execute(
+        "insert into steps (run, path, pass, attempt, seq, state, epoch, about, effect, action, fields, before, output, \
+         error, may_have_changed, verdict, due_at, question, started_at, ended_at) \
+         values ($1, $2, $3, $4, (select coalesce(max(seq), 0) + 1 from steps where run = $1), \
+         $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+        &[
+            run.0.into(),
+            (&record.key.path).into(),
+            record.key.pass.word().into(),
+            i64::from(record.key.attempt).into(),
+            record.state.word().into(),
+            record.epoch.into(),
+            record.about.map(i64::from).into(),
+            (&record.effect).into(),
+            (&record.action).into(),
+            (&json(&record.with)?).into(),
+            (&json(&record.before)?).into(),
+            (&json(&record.output)?).into(),
+            record.error.as_deref().into(),
+            record.may_have_changed.into(),
+            record.verdict.map(|verdict| verdict.word()).into(),
+            record.due_at.into(),
+            record.question.map(|question| question.0).into(),
+            record.started.into(),
+            record.ended.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes what became of an attempt.
+pub async fn amend(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
+    tx.execute(
+        "update steps set state = $5, output = $6, error = $7, may_have_changed = $8, verdict = $9, due_at = $10, \
+         question = $11, ended_at = $12 where run = $1 and path = $2 and pass = $3 and attempt = $4",
+        &[
+            run.0.into(),
+            (&record.key.path).into(),
+            record.key.pass.word().into(),
+            i64::from(record.key.attempt).into(),
+            record.state.word().into(),
+            (&json(&record.output)?).into(),
+            record.error.as_deref().into(),
+            record.may_have_changed.into(),
+            record.verdict.map(|verdict| verdict.word()).into(),
+            record.due_at.into(),
+            record.question.map(|question| question.0).into(),
+            record.ended.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The identity of this store, which idempotency keys are made from.
+pub async fn instance(reader: &mut Reader) -> Result<String> {
+    let row = reader.row("select id from instance", &[]).await?;
+    row.map_or(Ok(String::new()), |row| row.text("id"))
+}
+
+fn run(row: &Row) -> Result<Run> {
+    let cause = row.opt_text("cause")?.map(|_| row.json::<Cause>("cause")).transpose()?;
+    let hold = row.opt_text("hold")?.map(|_| row.json("hold")).transpose()?;
+    let reason = row.opt_text("reason")?.map(|_| row.parsed("reason")).transpose()?;
+    let mode = match row.text("mode")?.as_str() {
+        "observe" => Mode::Observe,
+        "auto" => Mode::Auto,
+        _ => Mode::Ask,
+    };
+    Ok(Run {
+        id: RunId(row.int("id")?),
+        plan: row.json("plan")?,
+        target: Target { service: row.text("service")?, environment: row.text("environment")? },
+        incident: row.opt_int("incident")?.map(IncidentId),
+        cause,
+        trigger_key: row.text("trigger_key")?,
+        requested_by: row.json("requested_by")?,
+        mode,
+        state: row.parsed("state")?,
+        pass: row.parsed("pass")?,
+        inputs: row.json("inputs")?,
+        hold,
+        reason,
+        revision: row.int("revision")?,
+        epoch: row.int("epoch")?,
+        owner: row.opt_text("owner")?,
+        lease_until: row.opt_time("lease_until")?,
+        may_overlap: row.is("may_overlap")?,
+        wake_at: row.opt_time("wake_at")?,
+        cancelled_by: row.opt_text("cancelled_by")?.map(PersonId),
+        needs_approval: row.is("needs_approval")?,
+        mutated_at: row.opt_time("mutated_at")?,
+        started_at: row.time("started_at")?,
+        ended_at: row.opt_time("ended_at")?,
+    })
+}
+
+fn step(row: &Row) -> Result<StepRecord> {
+    let attempt = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    Ok(StepRecord {
+        key: StepKey {
+            path: row.text("path")?,
+            pass: row.parsed::<Pass>("pass")?,
+            attempt: attempt(row.int("attempt")?),
+        },
+        seq: row.int("seq")?,
+        state: row.parsed("state")?,
+        epoch: row.int("epoch")?,
+        about: row.opt_int("about")?.map(attempt),
+        effect: row.text("effect")?,
+        action: row.text("action")?,
+        with: row.json("fields")?,
+        before: row.json("before")?,
+        output: row.json("output")?,
+        error: row.opt_text("error")?,
+        may_have_changed: row.is("may_have_changed")?,
+        verdict: row.opt_text("verdict")?.map(|_| row.parsed("verdict")).transpose()?,
+        due_at: row.opt_time("due_at")?,
+        question: row.opt_int("question")?.map(ApprovalId),
+        started: row.time("started_at")?,
+        ended: row.opt_time("ended_at")?,
+    })
+}

@@ -4,13 +4,28 @@
 //! problems, each with its place and how to mend it; the reader does not panic and does not run long.
 
 pub mod actions;
+pub mod check;
 pub mod condition;
+mod fields;
+mod format;
 pub mod inputs;
 pub mod plan;
+mod reader;
+pub mod reference;
 pub mod scope;
 pub mod template;
 pub mod words;
+mod yaml;
 
+#[cfg(test)]
+mod tests;
+
+pub use check::read;
 pub use condition::Condition;
 pub use plan::Plan;
 pub use scope::Scope;
+
+/// The lengths of time that a step may wait.
+fn duration_range() -> std::ops::RangeInclusive<std::time::Duration> {
+    std::time::Duration::from_secs(1)..=std::time::Duration::from_hours(24)
+}

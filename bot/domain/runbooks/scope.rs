@@ -6,18 +6,38 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What every runbook can read, with what it is. No input or output may have one of these names.
-pub const ROOTS: [(&str, &str); 7] = [
-    (
-        "alert",
-        "the alert that started the run: `alert.name`, `alert.labels.X`, `alert.annotations.X`, `alert.starts_at`",
-    ),
-    ("incident", "`incident.id`, `incident.title`, `incident.severity`, `incident.peak_severity`, `incident.phase`"),
-    ("run", "`run.id`, `run.runbook`, `run.started_at`, `run.requested_by`"),
-    ("target", "`target.service`, `target.environment`"),
-    ("mode", "`observe`, `ask` or `auto`, as it holds for this run"),
-    ("now", "the moment, for `timestamp(now)`"),
-    ("step", "`step.name`, `step.path` and `step.key`, the idempotency key of the effect that is made or looked for"),
+/// A name that every runbook can read.
+#[derive(Debug, Clone, Copy)]
+pub struct Root {
+    /// The name at the top level.
+    pub name: &'static str,
+    /// What it holds; empty if it is a plain value.
+    pub fields: &'static [&'static str],
+    /// What it is, in a sentence without a period.
+    pub help: &'static str,
+}
+
+/// What every runbook can read. No input or output may have one of these names.
+pub const ROOTS: [Root; 7] = [
+    Root {
+        name: "alert",
+        fields: &["name", "labels", "annotations", "starts_at", "summary", "key"],
+        help: "The alert that started the run, if one did",
+    },
+    Root {
+        name: "incident",
+        fields: &["id", "title", "severity", "peak_severity", "phase", "service", "environment"],
+        help: "The incident that the run belongs to, if it belongs to one",
+    },
+    Root { name: "run", fields: &["id", "runbook", "started_at", "requested_by"], help: "The run" },
+    Root { name: "target", fields: &["service", "environment"], help: "What the run mutates" },
+    Root { name: "mode", fields: &[], help: "`observe`, `ask` or `auto`, as it holds for this run" },
+    Root { name: "now", fields: &[], help: "The moment, for `timestamp(now)`" },
+    Root {
+        name: "step",
+        fields: &["name", "path", "key"],
+        help: "The step; `key` is the idempotency key of the effect that is made or looked for",
+    },
 ];
 
 /// Names that only stand in some places: a step's own result, and what `extract` reads from.

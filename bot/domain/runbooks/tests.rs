@@ -1,0 +1,287 @@
+//! Files that are right, files that are wrong, and files that are neither.
+
+use std::{collections::BTreeMap, path::Path};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{
+    Plan, Scope, inputs,
+    plan::{Class, InputSource, Retry, trigger_key},
+    read,
+};
+
+const SHIPPED: [(&str, &str); 3] = [
+    ("rollback-service.yaml", include_str!("../../../runbooks/rollback-service.yaml")),
+    ("scale-service.yaml", include_str!("../../../runbooks/scale-service.yaml")),
+    ("restart-service.yaml", include_str!("../../../runbooks/restart-service.yaml")),
+];
+
+const SMALL: &str = r#"
+name: small
+trigger: { chat: {} }
+inputs:
+  service: { type: service, const: checkout }
+  count: { type: integer, min: 1, max: 9, default: 2 }
+  extent: { type: choice, choices: [small, large], default: small }
+target: { service: "{{ service }}", environment: production }
+approval: { before: write, by: ["role:on-call"], binds: [seen.json] }
+steps:
+  - { name: look, action: http, with: { url: "http://a/b" }, output: seen }
+  - name: write
+    action: http
+    with: { method: POST, url: "http://a/b", body: { n: "{{ count }}" } }
+    timeout: 10s
+    repeat: safe
+"#;
+
+fn small() -> String {
+    SMALL.to_owned()
+}
+
+/// The problems of a file, as people see them.
+fn problems(text: &str) -> Vec<String> {
+    match read(Path::new("a.yaml"), text.as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn plan(text: &str) -> Plan {
+    read(Path::new("a.yaml"), text.as_bytes()).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    })
+}
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn every_shipped_runbook_is_right() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        names.push(format!("{}.yaml", plan(&text).name));
+        assert_eq!(path.file_name().unwrap().to_str(), names.last().map(String::as_str));
+    }
+    names.sort();
+    let mut shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    shipped.sort_unstable();
+    assert_eq!(names, shipped);
+}
+
+#[test]
+fn a_plan_survives_storage_and_its_hash_tells_it_apart() {
+    for (name, text) in SHIPPED {
+        let plan = plan(text);
+        let stored = serde_json::to_string(&plan).unwrap();
+        let read_back: Plan = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read_back, plan, "{name}");
+        assert_eq!(read_back.hash(), plan.hash());
+        let mut other = plan.clone();
+        other.steps[0].name.push('!');
+        assert_ne!(other.hash(), plan.hash());
+    }
+}
+
+#[test]
+fn the_rollback_reads_before_it_asks_and_can_be_found_and_taken_back() {
+    let plan = plan(SHIPPED[0].1);
+    let deploy = plan.first_mutation().unwrap();
+    assert_eq!(plan.approval.as_ref().unwrap().before, deploy.path);
+    let Class::Mutates(handling) = deploy.class else { panic!("{deploy:?}") };
+    assert!(handling.probed && handling.undoable && !handling.repeatable);
+    assert_eq!(plan.steps.iter().filter(|step| step.marks.is_some()).count(), 1);
+    let probe = deploy.probe.as_ref().unwrap();
+    let listed = json!([{"key": null, "id": "d-1"}, {"key": "K", "id": "d-2", "version": "v41"}]);
+    let scope =
+        Scope::new().with("step", json!({"key": "K"})).with("response", json!({"json": {"deployments": listed}}));
+    let made = super::condition::evaluate(probe.call.with["extract"]["made"].as_str().unwrap(), &scope).unwrap();
+    let scope = scope.with("output", json!({ "made": made }));
+    assert_eq!(super::condition::holds(&probe.found, &scope), Ok(true));
+    assert_eq!(super::condition::evaluate(&probe.output["id"], &scope), Ok(json!("d-2")));
+}
+
+#[test]
+fn a_step_that_changes_something_says_what_to_do_about_doubt() {
+    let bare = small().replace("    timeout: 10s\n    repeat: safe\n", "");
+    assert_eq!(
+        problems(&bare),
+        [
+            "a.yaml:12:5: step `write` changes something and does not say what to do about it\n  hint: add `undo`, `probe`, \
+             `repeat: safe` or `irreversible: true`; or `reads_only: true` if it changes nothing",
+            "a.yaml:12:5: step `write` changes something and has no `timeout`\n  hint: say when its outcome is in doubt, \
+             e.g. `timeout: 2m`",
+        ]
+    );
+}
+
+#[test]
+fn all_problems_of_a_file_are_found_at_once_with_their_places() {
+    let wrong = small()
+        .replace("action: http, with: { url: \"http://a/b\" }", "action: htp, with: { url: \"http://a/b\" }")
+        .replace("    timeout: 10s", "    timout: 10s")
+        .replace("{{ count }}", "{{ cuont }}")
+        .replace("role:on-call", "on-call")
+        .replace("name: small", "name: Small Thing");
+    let found = problems(&wrong).join("\n");
+    for expected in [
+        "a.yaml:2:7: `Small Thing` cannot be the name of a runbook",
+        ":11:27: there is no action `htp`\n  hint: did you mean `http`?",
+        ": `timout` is not a key of a step\n  hint: did you mean `timeout`?",
+        ": `cuont` is not known here: there is no `cuont`\n  hint: did you mean `count`?",
+        ": `on-call` is neither a role nor a person\n  hint: write `role:on-call` or `person:ana`",
+        ": step `write` changes something and has no `timeout`",
+    ] {
+        assert!(found.contains(expected), "{expected}\n---\n{found}");
+    }
+}
+
+#[test]
+fn each_rule_refuses_what_it_is_for() {
+    let text = small();
+    let with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        problems(&text.replace(from, to)).join("\n")
+    };
+    for (found, expected) in [
+        (with("by: [\"role:on-call\"]", "by: []"), "nobody may answer"),
+        (with("before: write", "before: wrote"), "did you mean `write`?"),
+        (with("binds: [seen.json]", "binds: [sean.json]"), "did you mean `seen`?"),
+        (with("binds: [seen.json]", "binds: [seen.jsn]"), "did you mean `json`?"),
+        (with("binds: [seen.json]", "when: \"seen.status > limit\""), "there is no `limit`"),
+        (with("binds: [seen.json]", "when: \"seen.status >\""), "this is not a condition"),
+        (with("output: seen", "output: count"), "`count` is already the name of an input"),
+        (with("output: seen", "output: alert"), "cannot be the name of an output"),
+        (with("name: look", "name: write"), "two steps are named `write`"),
+        (with("service: { type: service", "alert: { type: service"), "cannot be the name of an input"),
+        (with("const: checkout", "const: checkout, label: service"), "fixed by `const`"),
+        (with("default: 2", "default: 20"), "give a whole number from 1 to 9"),
+        (with("default: small", "default: smal"), "did you mean `small`?"),
+        (with("trigger: { chat: {} }", "trigger: {}"), "nothing starts this runbook"),
+        (with("chat: {}", "alert: { match: [\"a=b=\"\"] }"), "not the YAML"),
+        (with("chat: {}", "alert: { match: [] }"), "every alert would start"),
+        (with("service: \"{{ service }}\"", "service: \"{{ alert.labels.service }}\""), "there is no `alert`"),
+        (with("timeout: 10s", "timeout: 2h"), "at most `1h`"),
+        (with("timeout: 10s", "timeout: soon"), "must be a length of time"),
+        (with("repeat: safe", "repeat: yes"), "`repeat`"),
+        (with("repeat: safe", "undo: { action: http, with: { url: \"http://a\" } }"), "`undo` changes nothing"),
+        (with("approval: {", "approvals: {"), "did you mean `approval`?"),
+        (with("name: small\n", "name: small\nmode: askk\n"), "did you mean `ask`?"),
+        (with("output: seen }", "until: \"output.json == 1\" , output: seen }"), "needs `every` and `timeout`"),
+        (with("url: \"http://a/b\", body", "uri: \"http://a/b\", body"), "did you mean `url`?"),
+    ] {
+        assert!(found.contains(expected), "{expected}\n---\n{found}");
+    }
+}
+
+#[test]
+fn no_value_can_become_part_of_a_program() {
+    let step = |with: &str| {
+        let step = format!("  - {{ name: run, action: shell, with: {with}, reads_only: true }}\n");
+        problems(&small().replace("steps:\n", &format!("steps:\n{step}"))).join("\n")
+    };
+    assert_eq!(step("{ argv: [echo, \"{{ count }}\"] }"), "");
+    assert_eq!(step("{ script: 'echo \"$N\"', env: { N: \"{{ count }}\", T: { secret: token } } }"), "");
+    assert!(step("{ script: 'echo {{ count }}' }").contains("a template cannot stand in a script"));
+    assert!(step("{ argv: [sh, -c, 'echo {{ count }}'] }").contains("the text that `sh` runs"));
+    assert!(step("{ argv: [\"{{ count }}\"] }").contains("cannot choose the program"));
+    assert!(step("{ argv: [a], script: b }").contains("both"));
+    assert!(step("{ env: { A: b } }").contains("nothing to run"));
+}
+
+#[test]
+fn in_mode_ask_nothing_changes_before_people_agreed() {
+    let early = small().replace(
+        "steps:\n",
+        "steps:\n  - { name: early, action: http, with: { method: PUT, url: \"http://a\" }, timeout: 1s, repeat: safe }\n",
+    );
+    assert!(problems(&early).join("\n").contains("step `early` changes something before anybody was asked"));
+    let nobody = small().replace("approval: { before: write, by: [\"role:on-call\"], binds: [seen.json] }\n", "");
+    assert!(problems(&nobody).join("\n").contains("somebody must agree"));
+    assert_eq!(problems(&nobody.replace("name: small\n", "name: small\nmode: auto\n")), Vec::<String>::new());
+}
+
+#[test]
+fn inputs_come_from_constants_people_labels_and_defaults() {
+    let text = small().replace("default: 2", "default: 2, label: wanted");
+    let plan = plan(&text);
+    let resolved =
+        |given: &[(&str, &str)], labels: &[(&str, &str)]| inputs::resolve(&plan, &texts(given), &texts(labels));
+    assert_eq!(resolved(&[], &[]).unwrap()["count"], json!(2));
+    assert_eq!(resolved(&[], &[("wanted", "3"), ("service", "evil")]).unwrap()["count"], json!(3));
+    assert_eq!(resolved(&[("count", "4")], &[("wanted", "3")]).unwrap()["count"], json!(4));
+    assert_eq!(resolved(&[], &[("service", "evil")]).unwrap()["service"], json!("checkout"));
+    for (given, labels, what, hint) in [
+        (&[("service", "x")][..], &[][..], "Cannot set `service` of `small`: the runbook fixes it", "it is always"),
+        (&[("cuont", "1")], &[], "Cannot start `small`: it has no input `cuont`", "did you mean `count`?"),
+        (&[("count", "ten")], &[], "Cannot start `small`: `ten` is not a value of `count`", "from 1 to 9"),
+        (&[], &[("wanted", "99")], "`99` is not a value of `count` (label `wanted`)", "from 1 to 9"),
+        (&[("extent", "larg")], &[], "`larg` is not a value of `extent`", "did you mean `large`?"),
+    ] {
+        let problem = resolved(given, labels).unwrap_err();
+        assert!(problem.what.contains(what), "{problem:?}");
+        assert!(problem.hint.as_deref().is_some_and(|said| said.contains(hint)), "{problem:?}");
+    }
+}
+
+#[test]
+fn the_target_and_the_key_of_a_run_follow_from_inputs_and_cause() {
+    let plan = plan(&small());
+    assert!(plan.inputs.iter().any(|input| matches!(input.source, InputSource::Const(_))));
+    let target = plan.target(&Scope::new().with("service", "checkout")).unwrap();
+    assert_eq!(target.to_string(), "checkout/production");
+    assert!(plan.target(&Scope::new()).is_err());
+    let key = trigger_key("small", &target, "episode-1");
+    assert_eq!(key, trigger_key("small", &target, "episode-1"));
+    assert_ne!(key, trigger_key("small", &target, "episode-2"));
+}
+
+#[test]
+fn pauses_grow_to_their_limit_and_attempts_end() {
+    let seconds = std::time::Duration::from_secs;
+    let retry = Retry { attempts: 4, first: seconds(2), factor: 3.0, max: seconds(10), jitter: 0.5 };
+    let pauses: Vec<_> = (1..=4).map(|failed| retry.pause(failed, 0.0)).collect();
+    assert_eq!(pauses, [Some(seconds(2)), Some(seconds(6)), Some(seconds(10)), None]);
+    assert_eq!(retry.pause(1, 1.0), Some(seconds(1)));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        drop(read(Path::new("a.yaml"), &bytes));
+    }
+
+    #[test]
+    fn no_change_of_a_shipped_file_breaks_the_reader(
+        which in 0..SHIPPED.len(),
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..30, "[ -~\n]{0,12}"), 1..6),
+    ) {
+        let mut text: Vec<char> = SHIPPED[which].1.chars().collect();
+        for (at, length, instead) in cuts {
+            let from = at.index(text.len().max(1)).min(text.len());
+            let to = (from + length).min(text.len());
+            text.splice(from..to, instead.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(problems) = read(Path::new("a.yaml"), text.as_bytes()) {
+            prop_assert!(!problems.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_exchange_of_lines_breaks_the_reader(
+        which in 0..SHIPPED.len(),
+        swaps in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..8),
+    ) {
+        let mut lines: Vec<&str> = SHIPPED[which].1.lines().collect();
+        for (one, other) in swaps {
+            let (one, other) = (one.index(lines.len()), other.index(lines.len()));
+            lines.swap(one, other);
+        }
+        drop(read(Path::new("a.yaml"), lines.join("\n").as_bytes()));
+    }
+}

@@ -80,6 +80,7 @@ create table cards (
 ) strict;
 
 create index cards_waiting on cards (lane, changed_at) where wanted > shown;
+create index cards_by_thread on cards (thread) where thread is not null;
 create index cards_by_incident on cards (incident);
 
 -- Standing orders to change nothing; scope is '*' or a service.

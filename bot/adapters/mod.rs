@@ -3,6 +3,7 @@
 pub mod alertmanager;
 pub mod clock;
 pub mod console;
+pub mod discord;
 pub mod generic;
 pub mod http;
 pub mod programs;

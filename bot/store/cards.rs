@@ -127,6 +127,12 @@ pub async fn about(reader: &mut Reader, subject: &str) -> Result<Option<Shown>> 
     row.as_ref().map(card).transpose()
 }
 
+/// The subject of the card from which this thread was opened.
+pub async fn of_thread(reader: &mut Reader, thread: &str) -> Result<Option<String>> {
+    let row = reader.row("select subject from cards where thread = $1", &[thread.into()]).await?;
+    row.map(|row| row.text("subject")).transpose()
+}
+
 /// The cards that changed last, newest first.
 pub async fn newest(reader: &mut Reader, limit: i64) -> Result<Vec<Shown>> {
     let rows = reader.rows(select!("order by changed_at desc, subject limit $1"), &[limit.into()]).await?;

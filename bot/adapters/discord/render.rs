@@ -1,0 +1,221 @@
+//! Draws lines and cards as Discord shows them, within its limits.
+//!
+//! Words from outside are escaped, so that they are never formatting, links or mentions; only people whom the engine
+//! named are notified.
+
+use serde_json::{Value, json};
+
+use super::limits::{self, cut};
+use crate::{
+    domain::people::PersonId,
+    engine::{
+        chat::{Button, Card, File, Line, Message, Span, Style, Tone},
+        rules::People,
+    },
+};
+
+/// A message as Discord takes it.
+pub(super) struct Drawn {
+    /// The JSON of the message.
+    pub(super) body: Value,
+    /// Its files.
+    pub(super) files: Vec<File>,
+}
+
+/// Draws a message. Lines that are too long for one are cut, and come whole as a file.
+pub(super) fn message(message: &Message, people: &People) -> Drawn {
+    let mut files = message.files.clone();
+    let lines: Vec<String> = message.lines.iter().map(|words| line(words, people)).collect();
+    let mut content = lines.join("\n");
+    if content.chars().count() > limits::CONTENT {
+        let note = "\n*cut here; the whole text is in the file*";
+        content = format!("{}{note}", cut(&content, limits::CONTENT - note.len()));
+        let whole: Vec<String> = message.lines.iter().map(Line::plain).collect();
+        files.push(File { name: "message.txt".to_owned(), text: whole.join("\n") });
+    }
+    let mentioned: Vec<&str> =
+        message.lines.iter().flat_map(|line| &line.0).filter_map(|span| mention(span, people)).collect();
+    let embeds: Vec<Value> = message.card.iter().map(|card| embed(card, people)).collect();
+    let rows: Vec<Value> =
+        message.card.iter().flat_map(|card| &card.controls).take(limits::ROWS).map(|buttons| row(buttons)).collect();
+    let attachments: Vec<Value> = files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| json!({ "id": index.to_string(), "filename": file.name }))
+        .collect();
+    let mut body = json!({
+        "content": content,
+        "embeds": embeds,
+        "components": rows,
+        "allowed_mentions": { "parse": [], "users": mentioned },
+    });
+    if !attachments.is_empty() {
+        body["attachments"] = json!(attachments);
+    }
+    Drawn { body, files }
+}
+
+/// Draws a line in Discord's Markdown.
+pub(super) fn line(line: &Line, people: &People) -> String {
+    line.0.iter().map(|part| span(part, people)).collect()
+}
+
+fn span(span: &Span, people: &People) -> String {
+    match span {
+        Span::Text(words) => escape(words),
+        Span::Strong(words) => format!("**{}**", escape(words)),
+        Span::Code(value) => code(value),
+        // https://discord.com/developers/docs/reference#message-formatting
+        Span::Time(at) => format!("<t:{}:T>", at.millis().div_euclid(1_000)),
+        Span::Person(person) => match account(person, people) {
+            Some(account) => format!("<@{account}>"),
+            None => escape(&person.0),
+        },
+        Span::Incident(incident) => format!("**{incident}**"),
+        Span::Link { text, url } if is_plain_link(url) => format!("[{}](<{url}>)", escape(text)),
+        Span::Link { text, url } => format!("{} ({})", escape(text), escape(url)),
+    }
+}
+
+/// Whether the address can stand in a link without ending it.
+fn is_plain_link(url: &str) -> bool {
+    let scheme = url.starts_with("https://") || url.starts_with("http://");
+    scheme && !url.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "<>()`".contains(letter))
+}
+
+fn escape(words: &str) -> String {
+    let mut escaped = String::with_capacity(words.len());
+    for letter in words.chars() {
+        if "\\`*_~|<>[]()#@:-".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+/// A value set apart; what would end it is replaced by what looks alike.
+fn code(value: &str) -> String {
+    let clean: String = value
+        .chars()
+        .map(|letter| {
+            if letter == '`' {
+                'ˋ'
+            } else if letter.is_control() {
+                ' '
+            } else {
+                letter
+            }
+        })
+        .collect();
+    if clean.trim().is_empty() { "` `".to_owned() } else { format!("`{clean}`") }
+}
+
+/// The person's number at Discord.
+fn account<'a>(person: &'a PersonId, people: &'a People) -> Option<&'a str> {
+    let known = people.accounts.iter().filter(|(_, id)| *id == person).map(|(account, _)| account.as_str());
+    let number = known.chain([person.0.as_str()]).find_map(|account| account.strip_prefix("discord:"))?;
+    Some(number).filter(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn mention<'a>(span: &'a Span, people: &'a People) -> Option<&'a str> {
+    if let Span::Person(person) = span { account(person, people) } else { None }
+}
+
+fn embed(card: &Card, people: &People) -> Value {
+    let mut left = limits::EMBED_TOTAL;
+    let mut within = |text: &str, most: usize| {
+        let text = cut(text, most.min(left));
+        left -= text.chars().count();
+        text
+    };
+    let title = within(&line(&card.title, people), limits::EMBED_TITLE);
+    let mut fields = Vec::new();
+    for (name, value) in card.facts.iter().take(limits::EMBED_FIELDS) {
+        let name = within(&escape(name), limits::FIELD_NAME);
+        let value = within(&line(value, people), limits::FIELD_VALUE);
+        if !name.is_empty() && !value.is_empty() {
+            fields.push(json!({ "name": name, "value": value, "inline": true }));
+        }
+    }
+    let blocks: Vec<String> = card.blocks.iter().map(|block| line(block, people)).collect();
+    let description = within(&blocks.join("\n"), limits::EMBED_DESCRIPTION);
+    let color = match card.tone {
+        Tone::Calm => 0x6b_7280,
+        Tone::Urgent => 0xdc_2626,
+        Tone::Active => 0xd9_7706,
+        Tone::Good => 0x16_a34a,
+    };
+    let mut embed = json!({ "title": title, "color": color, "fields": fields });
+    if !description.is_empty() {
+        embed["description"] = json!(description);
+    }
+    embed
+}
+
+fn row(buttons: &[Button]) -> Value {
+    let buttons: Vec<Value> = buttons.iter().take(limits::BUTTONS).map(button).collect();
+    json!({ "type": 1, "components": buttons })
+}
+
+/// A button. <https://discord.com/developers/docs/components/reference#button>
+fn button(button: &Button) -> Value {
+    let style = match button.style {
+        Style::Plain => 2,
+        Style::Main => 1,
+        Style::Danger => 4,
+    };
+    let label = cut(&button.label, limits::BUTTON_LABEL);
+    json!({ "type": 2, "style": style, "label": label, "custom_id": button.press.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_from_outside_are_never_formatting() {
+        let hostile = Line::text("**@everyone** [x](http://evil) <@1> `a`");
+        let drawn = line(&hostile, &People::default());
+        assert_eq!(drawn, r"\*\*\@everyone\*\* \[x\]\(http\:\/\/evil\) \<\@1\> \`a\`".replace(r"\/\/", "//"));
+        assert_eq!(line(&Line::new().code("a`b\nc"), &People::default()), "`aˋb c`");
+    }
+
+    #[test]
+    fn only_people_whom_the_engine_named_are_notified() {
+        let mut people = People::default();
+        people.accounts.insert("discord:77".to_owned(), PersonId("ana".to_owned()));
+        let said = Message::line(Line::text("<@1> asks ").person(&PersonId("ana".to_owned())));
+        let drawn = message(&said, &people);
+        assert_eq!(drawn.body["allowed_mentions"], json!({ "parse": [], "users": ["77"] }));
+        assert_eq!(drawn.body["content"], r"\<\@1\> asks <@77>");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_comes_whole_as_a_file() {
+        let drawn = message(&Message::line("ä".repeat(3_000)), &People::default());
+        let content = drawn.body["content"].as_str().unwrap();
+        assert!(content.chars().count() <= limits::CONTENT);
+        assert!(content.ends_with("*cut here; the whole text is in the file*"));
+        assert_eq!(drawn.files[0].text.chars().count(), 3_000);
+    }
+
+    proptest! {
+        #[test]
+        fn every_card_is_within_the_limits(
+            title in ".{0,400}", facts in prop::collection::vec((".{0,300}", ".{0,1500}"), 0..30), block in ".{0,5000}",
+        ) {
+            let mut card = Card::new(Tone::Urgent, title).block(block);
+            card.facts = facts.into_iter().map(|(name, value)| (name, Line::text(value))).collect();
+            let drawn = message(&Message::card(card), &People::default());
+            let embed = &drawn.body["embeds"][0];
+            let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
+            let fields = embed["fields"].as_array().unwrap();
+            prop_assert!(fields.len() <= limits::EMBED_FIELDS);
+            let names: usize = fields.iter().map(|field| length(&field["name"]) + length(&field["value"])).sum();
+            prop_assert!(names + length(&embed["title"]) + length(&embed["description"]) <= limits::EMBED_TOTAL);
+        }
+    }
+}

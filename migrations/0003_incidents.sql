@@ -42,7 +42,7 @@ create table incident_groups (
 
 create index incident_groups_by_incident on incident_groups (incident);
 
--- is_quiet: the incident was declined, and the alert has not resolved since.
+-- is_quiet: the incident was declined, and the alert has not resolved since. cleared_in: the entry that says so.
 create table incident_alerts (
     incident integer not null references incidents (id),
     alert_key text not null,
@@ -55,6 +55,7 @@ create table incident_alerts (
     joined_at integer not null,
     fired_at integer not null,
     cleared_at integer,
+    cleared_in text,
     silent_since integer,
     primary key (incident, alert_key)
 ) strict;

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod context;
 pub mod decide;
 pub mod features;
+pub mod incidents;
 pub mod ports;
 pub mod refusal;
 pub mod rules;

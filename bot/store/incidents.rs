@@ -7,6 +7,7 @@ use crate::domain::{
     incidents::{Counts, Incident, Phase},
     severity::Severity,
     time::Time,
+    timeline::EntryRef,
 };
 
 /// An alert in an incident.
@@ -34,6 +35,8 @@ pub struct Membership {
     pub fired_at: Time,
     /// When it ended, while it is resolved.
     pub cleared_at: Option<Time>,
+    /// The entry that says so.
+    pub cleared_in: Option<EntryRef>,
     /// Since when nothing was heard of it, while it is stale.
     pub silent_since: Option<Time>,
 }
@@ -182,10 +185,25 @@ pub async fn phases(reader: &mut Reader) -> Result<Vec<(Phase, i64)>> {
     rows.iter().map(|row| Ok((row.parsed("phase")?, row.int("count")?))).collect()
 }
 
-/// Counts a run of the incident that began (`1`) or ended (`-1`).
+/// Counts a run of the incident that began (`1`) or ended (`-1`), in the incident that it goes on in.
 pub async fn open_runs(tx: &mut Tx, id: IncidentId, change: i64) -> Result<()> {
-    tx.execute("update incidents set open_runs = max(0, open_runs + $2) where id = $1", &[id.0.into(), change.into()])
-        .await?;
+    let living = follow(tx, id).await?.map_or(id, |incident| incident.id);
+    tx.execute(
+        "update incidents set open_runs = max(0, open_runs + $2) where id = $1",
+        &[living.0.into(), change.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Moves the count of open runs from an incident to the one that it goes on in.
+pub async fn move_runs(tx: &mut Tx, from: IncidentId, into: IncidentId) -> Result<()> {
+    tx.execute(
+        "update incidents set open_runs = open_runs + (select open_runs from incidents where id = $1) where id = $2",
+        &[from.0.into(), into.0.into()],
+    )
+    .await?;
+    tx.execute("update incidents set open_runs = 0 where id = $1", &[from.0.into()]).await?;
     Ok(())
 }
 
@@ -203,11 +221,12 @@ pub async fn add_group(tx: &mut Tx, id: IncidentId, group: &str) -> Result<()> {
 pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
     tx.execute(
         "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
-         joined_at, fired_at, cleared_at, silent_since) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         joined_at, fired_at, cleared_at, cleared_in, silent_since) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
          on conflict (incident, alert_key) do update set name = excluded.name, severity = excluded.severity, \
          episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
          is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
-         silent_since = excluded.silent_since",
+         cleared_in = excluded.cleared_in, silent_since = excluded.silent_since",
         &[
             member.incident.0.into(),
             (&member.key.0).into(),
@@ -220,6 +239,7 @@ pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
             member.joined_at.into(),
             member.fired_at.into(),
             member.cleared_at.into(),
+            member.cleared_in.map(|entry| entry.to_string()).as_deref().into(),
             member.silent_since.into(),
         ],
     )
@@ -227,7 +247,7 @@ pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
     Ok(())
 }
 
-/// The newest incident that the alert is in, merged ones left out.
+/// The alert in the newest incident that it belongs to. Merging moves alerts, so that is never a merged one.
 pub async fn of_alert(reader: &mut Reader, key: &AlertKey) -> Result<Option<Membership>> {
     let row = reader
         .row("select * from incident_alerts where alert_key = $1 order by incident desc limit 1", &[(&key.0).into()])
@@ -255,21 +275,40 @@ pub async fn alerts(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<V
     rows.iter().map(membership).collect()
 }
 
-/// How the alerts of an incident stand, and when the last of those that ended did.
-pub async fn counts(reader: &mut Reader, id: IncidentId) -> Result<(Counts, Option<Time>)> {
-    let row = reader
-        .row(
-            "select count(case state when 'firing' then 1 end) as firing, \
-             count(case state when 'stale' then 1 end) as stale, \
-             count(case state when 'resolved' then 1 end) as resolved, max(cleared_at) as cleared_at \
-             from incident_alerts where incident = $1",
+/// How the alerts of an incident stand.
+pub async fn counts(reader: &mut Reader, id: IncidentId) -> Result<Counts> {
+    let rows = reader
+        .rows(
+            "select state, count(*) as count from incident_alerts where incident = $1 group by state",
             &[id.0.into()],
         )
         .await?;
-    let Some(row) = row else { return Ok((Counts::default(), None)) };
-    let count = |column| Ok::<_, Fault>(u64::try_from(row.int(column)?).unwrap_or(0));
-    let counts = Counts { firing: count("firing")?, stale: count("stale")?, resolved: count("resolved")? };
-    Ok((counts, row.opt_time("cleared_at")?))
+    let mut counts = Counts::default();
+    for row in rows {
+        let count = u64::try_from(row.int("count")?).unwrap_or(0);
+        match state(&row)? {
+            AlertState::Firing => counts.firing = count,
+            AlertState::Stale => counts.stale = count,
+            AlertState::Resolved => counts.resolved = count,
+        }
+    }
+    Ok(counts)
+}
+
+/// When the last alert of the incident ended, and which entry says so.
+pub async fn last_clearing(reader: &mut Reader, id: IncidentId) -> Result<Option<(Time, Option<EntryRef>)>> {
+    let row = reader
+        .row(
+            "select cleared_at, cleared_in from incident_alerts where incident = $1 and cleared_at is not null \
+             order by cleared_at desc limit 1",
+            &[id.0.into()],
+        )
+        .await?;
+    row.map(|row| {
+        let entry = row.opt_text("cleared_in")?.map(|text| text.parse()).transpose().map_err(Fault::defect)?;
+        Ok((row.time("cleared_at")?, entry))
+    })
+    .transpose()
 }
 
 /// How often each alert name stands in each state, those that fire first.
@@ -309,11 +348,11 @@ pub async fn move_alerts(tx: &mut Tx, from: IncidentId, into: IncidentId) -> Res
     let moved = tx
         .execute(
             "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
-             joined_at, fired_at, cleared_at, silent_since) select $2, alert_key, name, severity, episode, state, \
-             is_flapping, 0, joined_at, fired_at, cleared_at, silent_since from incident_alerts where incident = $1 \
+             joined_at, fired_at, cleared_at, cleared_in, silent_since) select $2, alert_key, name, severity, episode, state, \
+             is_flapping, 0, joined_at, fired_at, cleared_at, cleared_in, silent_since from incident_alerts where incident = $1 \
              on conflict (incident, alert_key) do update set episode = excluded.episode, state = excluded.state, \
              is_flapping = excluded.is_flapping, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
-             silent_since = excluded.silent_since where excluded.episode >= incident_alerts.episode",
+             cleared_in = excluded.cleared_in, silent_since = excluded.silent_since where excluded.episode >= incident_alerts.episode",
             &[from.0.into(), into.0.into()],
         )
         .await?;
@@ -431,6 +470,7 @@ fn membership(row: &Row) -> Result<Membership> {
         joined_at: row.time("joined_at")?,
         fired_at: row.time("fired_at")?,
         cleared_at: row.opt_time("cleared_at")?,
+        cleared_in: row.opt_text("cleared_in")?.map(|text| text.parse()).transpose().map_err(Fault::defect)?,
         silent_since: row.opt_time("silent_since")?,
     })
 }

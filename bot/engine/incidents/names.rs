@@ -1,0 +1,43 @@
+//! Names of incidents and services, completed as somebody types them.
+
+use futures::future::BoxFuture;
+
+use crate::{
+    domain::routes::{Pick, Route},
+    engine::View,
+    store::{self, incidents},
+};
+
+/// How many names are looked for.
+const MOST: i64 = 25;
+
+/// Incidents that are not closed, open ones first, each with its title.
+pub(super) fn incidents<'a>(
+    view: &'a mut View<'_>,
+    typed: &'a str,
+) -> BoxFuture<'a, store::Result<Vec<(String, String)>>> {
+    Box::pin(async move {
+        let found = incidents::search(view.reader, typed.trim(), MOST).await?;
+        let described = |incident: &crate::domain::incidents::Incident| {
+            format!("{} {}: {}", incident.severity, incident.phase, incident.title)
+        };
+        Ok(found.iter().map(|incident| (incident.id.to_string(), described(incident))).collect())
+    })
+}
+
+/// Services that the routes name or that an incident was about.
+pub(super) fn services<'a>(
+    view: &'a mut View<'_>,
+    typed: &'a str,
+) -> BoxFuture<'a, store::Result<Vec<(String, String)>>> {
+    Box::pin(async move {
+        let typed = typed.trim().to_lowercase();
+        let mut names = incidents::services(view.reader, &typed, MOST).await?;
+        let routes = view.rules.routes.iter().chain([&view.rules.default_route]);
+        let routed = routes.filter_map(|route: &Route| route.service.as_ref()).flat_map(Pick::texts);
+        names.extend(routed.filter(|name| name.to_lowercase().contains(&typed)).map(str::to_owned));
+        names.sort_by_key(|name| (!name.to_lowercase().starts_with(&typed), name.clone()));
+        names.dedup();
+        Ok(names.into_iter().map(|name| (name, String::new())).collect())
+    })
+}

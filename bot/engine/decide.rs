@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
-    features,
+    features, incidents,
 };
 use crate::{
     domain::{alerts::Batch, time::Time},
@@ -73,6 +73,7 @@ impl Decision for Occurrence {
 
 /// Hands what happened to alerts on: incidents take it up, and runs what came of that.
 pub(super) async fn alerts_changed(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<()> {
+    incidents::decide::take(context, news).await?;
     Ok(())
 }
 

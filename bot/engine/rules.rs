@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    alerts,
+    alerts, incidents,
     people::{Capability, Person, PersonId},
     routes::Route,
 };
@@ -15,6 +15,8 @@ pub struct Rules {
     pub people: People,
     /// How alerts are told apart, and when they are stale or flap.
     pub alerts: alerts::Settings,
+    /// When incidents are joined, resolved and reopened by themselves.
+    pub incidents: incidents::Settings,
     /// What alerts mean, in the order in which they are tried.
     pub routes: Vec<Route>,
     /// What an alert means that no other route takes.

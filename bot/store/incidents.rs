@@ -278,10 +278,7 @@ pub async fn alerts(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<V
 /// How the alerts of an incident stand.
 pub async fn counts(reader: &mut Reader, id: IncidentId) -> Result<Counts> {
     let rows = reader
-        .rows(
-            "select state, count(*) as count from incident_alerts where incident = $1 group by state",
-            &[id.0.into()],
-        )
+        .rows("select state, count(*) as count from incident_alerts where incident = $1 group by state", &[id.0.into()])
         .await?;
     let mut counts = Counts::default();
     for row in rows {

@@ -150,11 +150,7 @@ pub(super) async fn end(
 }
 
 /// Notes that a person takes part: the first one acknowledges the incident by it. Says whether it was the first.
-pub(super) async fn join(
-    context: &mut Context<'_>,
-    incident: &mut Incident,
-    person: &PersonId,
-) -> store::Result<bool> {
+pub(super) async fn join(context: &mut Context<'_>, incident: &mut Incident, person: &PersonId) -> store::Result<bool> {
     if incident.milestones.at(Milestone::Acknowledged).is_some() {
         return Ok(false);
     }

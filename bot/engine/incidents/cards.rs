@@ -22,10 +22,7 @@ use crate::{
 const NAMES: i64 = 8;
 
 /// The newest card of an incident.
-pub(super) fn render<'a>(
-    view: &'a mut View<'_>,
-    subject: &'a Subject,
-) -> BoxFuture<'a, store::Result<Option<Card>>> {
+pub(super) fn render<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxFuture<'a, store::Result<Option<Card>>> {
     Box::pin(async move {
         let Subject::Incident(id) = subject else { return Ok(None) };
         match incidents::by_id(view.reader, *id).await? {

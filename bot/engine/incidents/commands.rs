@@ -112,10 +112,7 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         path: &["incident", "merge"],
         help: "Let an incident go on in another one",
-        options: &[
-            Opt::required("into", "The incident that it goes on in", Kind::Name(Lookup::Incident)),
-            INCIDENT,
-        ],
+        options: &[Opt::required("into", "The incident that it goes on in", Kind::Name(Lookup::Incident)), INCIDENT],
         needs: Capability::Respond,
         does: Does::Acts(responses::merge),
     },

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 
+pub use super::acts::{count_runs, mark};
 use super::{
     News,
     acts::{self, QUIET},
     cards,
 };
-pub use super::acts::{count_runs, mark};
 use crate::{
     domain::{
         alerts::{AlertState, What},
@@ -198,7 +198,8 @@ impl Desk {
         earlier: Option<IncidentId>,
     ) -> store::Result<IncidentId> {
         let (alert, decision) = (&item.alert, &item.decision);
-        let said = |name: &str| alert.annotations.get(name).map(|text| first_line(text)).filter(|text| !text.is_empty());
+        let said =
+            |name: &str| alert.annotations.get(name).map(|text| first_line(text)).filter(|text| !text.is_empty());
         let title = said("summary").unwrap_or_else(|| alert.labels.alertname().to_owned());
         let mut incident = Incident {
             id: IncidentId(0),

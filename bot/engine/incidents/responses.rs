@@ -206,7 +206,9 @@ pub(super) fn correct<'a>(context: &'a mut Context<'_>, call: &'a Call) -> BoxFu
             return Err(cannot(why).hint("name an earlier time").into());
         }
         if let Some((other, other_at)) = incident.milestones.conflict(milestone, at) {
-            return Err(cannot(format!("`{other}` is `{}`", other_at.long())).hint("nothing is before the start").into());
+            return Err(cannot(format!("`{other}` is `{}`", other_at.long()))
+                .hint("nothing is before the start")
+                .into());
         }
         if incident.milestones.at(milestone) == Some(at) {
             return Err(cannot(format!("it is `{}` already", at.long())).into());

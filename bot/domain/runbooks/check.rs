@@ -3,7 +3,11 @@
 //! A step that changes something says how long it may take and what to do about doubt, or it is refused: this is what
 //! lets a run survive a crash without doing anything twice.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -36,7 +40,7 @@ const LONGEST_ATTEMPT: Duration = Duration::from_hours(1);
 /// Every problem that one look can find, in the order of the file, each with its place where it is known.
 pub fn read(file: &Path, bytes: &[u8]) -> Result<Plan, Vec<Diagnostic>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         vec![Diagnostic::new(file, "the file is not UTF-8 text").at(line, 1)]
     })?;
     let root = yaml::read(file, text).map_err(|problem| vec![problem])?;
@@ -202,9 +206,9 @@ fn input_kind(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<InputKin
 }
 
 fn unique_names(reader: &mut Reader<'_>, file: &File) {
-    let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for name in file.steps.iter().filter_map(|step| step.name.as_ref()) {
-        if seen.insert(&name.value, ()).is_some() {
+        if !seen.insert(&name.value) {
             reader.hinted(
                 name.place,
                 format!("two steps are named `{}`", shown(&name.value)),

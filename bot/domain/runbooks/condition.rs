@@ -142,7 +142,9 @@ impl Condition {
     pub fn holds(&self, scope: &Scope) -> Result<bool, ConditionError> {
         match self.evaluate(scope)? {
             Value::Bool(truth) => Ok(truth),
-            other => Err(self.fails(format!("it gives {}, not true or false", sort(&other)))),
+            other @ (Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                Err(self.fails(format!("it gives {}, not true or false", sort(&other))))
+            }
         }
     }
 
@@ -317,18 +319,16 @@ impl Facts {
 
     fn path(&mut self, path: Vec<String>, bound: &[String]) {
         let Some(root) = path.first() else { return };
-        if !root.starts_with('@') && !bound.contains(root) && !(path.len() == 1 && TYPES.contains(&root.as_str())) {
+        let is_type = path.len() == 1 && TYPES.contains(&root.as_str());
+        if !(is_type || root.starts_with('@') || bound.contains(root)) {
             self.paths.insert(path);
         }
     }
 }
 
 fn appends(step: &IdedExpr) -> bool {
-    match &step.expr {
-        Expr::Call(call) if call.func_name == "_+_" => true,
-        Expr::Call(call) => call.args.iter().any(appends),
-        _ => false,
-    }
+    let Expr::Call(call) = &step.expr else { return false };
+    call.func_name == "_+_" || call.args.iter().any(appends)
 }
 
 fn environment() -> Arc<Env> {

@@ -86,12 +86,12 @@ pub(crate) fn condition(reader: &mut Reader<'_>, names: &Names, text: &At<String
             let what = format!("`{}`: {}", shown(&text.value), error.what);
             let unknown =
                 error.what.strip_suffix("is not a function of conditions").map(|name| name.trim().trim_matches('`'));
-            match unknown.and_then(|name| words::nearest(name, FUNCTIONS)) {
-                Some(near) => reader.hinted(text.place, what, format!("did you mean `{near}`?")),
-                None => {
-                    reader.hinted(text.place, what, "conditions are CEL, e.g. `live.replicas < 10 && mode == 'ask'`")
-                }
-            }
+            let near = unknown.and_then(|name| words::nearest(name, FUNCTIONS));
+            let hint = near.map_or_else(
+                || "conditions are CEL, e.g. `live.replicas < 10 && mode == 'ask'`".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            reader.hinted(text.place, what, hint);
         }
     }
 }

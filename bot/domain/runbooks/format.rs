@@ -143,24 +143,20 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<File> {
 /// Reads `role:on-call` and `person:ana`.
 pub(crate) fn approvers(reader: &mut Reader<'_>, node: &Node) -> Vec<Approver> {
     let items = reader.list(node, "`by`", 20);
-    if let (Data::List(items), true) = (&node.data, items.is_empty())
-        && items.is_empty()
-    {
+    if items.is_empty() && matches!(node.data, Data::List(_)) {
         reader.hinted(node.place, "nobody may answer: `by` is empty", "name a role, e.g. `by: [\"role:on-call\"]`");
     }
     let mut approvers = Vec::new();
     for item in items {
         let Some(text) = reader.text(item, "an item of `by`") else { continue };
-        match text.value.split_once(':') {
-            Some(("role", name)) if !name.trim().is_empty() => approvers.push(Approver::Role(name.trim().to_owned())),
-            Some(("person", name)) if !name.trim().is_empty() => {
-                approvers.push(Approver::Person(name.trim().to_owned()))
+        let named = text.value.split_once(':').map(|(sort, name)| (sort, name.trim().to_owned()));
+        match named.filter(|(_, name)| !name.is_empty()) {
+            Some(("role", name)) => approvers.push(Approver::Role(name)),
+            Some(("person", name)) => approvers.push(Approver::Person(name)),
+            Some(_) | None => {
+                let what = format!("`{}` is neither a role nor a person", super::reader::shown(&text.value));
+                reader.hinted(item.place, what, "write `role:on-call` or `person:ana`");
             }
-            Some(_) | None => reader.hinted(
-                item.place,
-                format!("`{}` is neither a role nor a person", super::reader::shown(&text.value)),
-                "write `role:on-call` or `person:ana`",
-            ),
         }
     }
     approvers.sort();
@@ -216,7 +212,9 @@ fn trigger(reader: &mut Reader<'_>, node: &Node) -> (Option<Vec<At<String>>>, bo
     let chat = node.field("chat").is_some_and(|chat| match chat.data {
         Data::Boolean(truth) => truth,
         Data::Null => true,
-        _ => reader.keys(chat, "`trigger.chat`", &[]).is_some(),
+        Data::Integer(_) | Data::Float(_) | Data::Text(_) | Data::List(_) | Data::Map(_) => {
+            reader.keys(chat, "`trigger.chat`", &[]).is_some()
+        }
     });
     if alert.is_none() && !chat {
         reader.hinted(node.place, "nothing starts this runbook", "add `chat: {}` or `alert: { match: [...] }`");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
+    alerts::{labels::Labels, matchers::Matcher},
     duration,
     runbooks::{scope::Scope, template},
 };
@@ -69,6 +70,14 @@ pub struct Trigger {
     pub alert: Option<Vec<String>>,
     /// Whether people may start it from chat.
     pub chat: bool,
+}
+
+impl Trigger {
+    /// Whether an alert with these labels starts the runbook.
+    pub fn fires_on(&self, labels: &Labels) -> bool {
+        let meets = |text: &String| Matcher::parse(text).is_ok_and(|matcher| matcher.matches(labels));
+        self.alert.as_ref().is_some_and(|matchers| !matchers.is_empty() && matchers.iter().all(meets))
+    }
 }
 
 /// One thing that a runbook needs to know.

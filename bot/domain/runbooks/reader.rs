@@ -136,19 +136,19 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn integer(&mut self, node: &Node, of: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        match node.data {
-            Data::Integer(number) if range.contains(&number) => Some(number),
-            _ => {
-                let (least, most) = range.into_inner();
-                let what = if most == i64::MAX {
-                    format!("{of} must be a whole number")
-                } else {
-                    format!("{of} must be a whole number from {least} to {most}")
-                };
-                self.problem(node.place, what);
-                None
-            }
+        if let Data::Integer(number) = node.data
+            && range.contains(&number)
+        {
+            return Some(number);
         }
+        let (least, most) = range.into_inner();
+        let what = match most {
+            i64::MAX if least == i64::MIN => format!("{of} must be a whole number"),
+            i64::MAX => format!("{of} must be a whole number of at least {least}"),
+            _ => format!("{of} must be a whole number from {least} to {most}"),
+        };
+        self.problem(node.place, what);
+        None
     }
 
     pub(crate) fn number(&mut self, node: &Node, of: &str, range: RangeInclusive<f64>) -> Option<f64> {
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
             )]
             Data::Integer(number) => number as f64,
             Data::Float(number) => number,
-            _ => f64::NAN,
+            Data::Null | Data::Boolean(_) | Data::Text(_) | Data::List(_) | Data::Map(_) => f64::NAN,
         };
         if range.contains(&number) {
             return Some(number);

@@ -129,10 +129,13 @@ fn render_one(text: &str, scope: &Scope) -> Result<Value, RenderError> {
             Ok(Value::String(text))
         }
         Err(_) if output.0.len() > MOST_OUTPUT => Err(too_much()),
-        Err(error) => Err(RenderError::new(match error.reason() {
-            handlebars::RenderErrorReason::MissingVariable(Some(path)) => format!("`{path}` is not known"),
-            reason => format!("`{}` cannot be rendered: {reason}", shown(text)),
-        })),
+        Err(error) => {
+            Err(RenderError::new(if let handlebars::RenderErrorReason::MissingVariable(Some(path)) = error.reason() {
+                format!("`{path}` is not known")
+            } else {
+                format!("`{}` cannot be rendered: {}", shown(text), error.reason())
+            }))
+        }
     }
 }
 
@@ -249,11 +252,12 @@ fn known_helper(name: &Parameter) -> Result<String, RenderError> {
 
 fn parameter(given: &Parameter, depth: &Depth, found: &mut Vec<Vec<String>>) -> Result<(), RenderError> {
     match given {
-        Parameter::Literal(_) => Ok(()),
-        Parameter::Subexpression(inner) => match inner.as_element() {
-            TemplateElement::Expression(helper) => expression(helper, depth, found),
-            _ => Ok(()),
-        },
+        Parameter::Subexpression(inner) => {
+            if let TemplateElement::Expression(helper) = inner.as_element() {
+                expression(helper, depth, found)?;
+            }
+            Ok(())
+        }
         Parameter::Name(name) => {
             note(name, depth, found);
             Ok(())
@@ -262,7 +266,7 @@ fn parameter(given: &Parameter, depth: &Depth, found: &mut Vec<Vec<String>>) -> 
             note(raw, depth, found);
             Ok(())
         }
-        Parameter::Path(Path::Local(_)) | _ => Ok(()),
+        Parameter::Literal(_) | Parameter::Path(Path::Local(_)) | _ => Ok(()),
     }
 }
 

@@ -241,6 +241,15 @@ fn the_target_and_the_key_of_a_run_follow_from_inputs_and_cause() {
 }
 
 #[test]
+fn an_alert_starts_what_all_matchers_name() {
+    let (plan, chat_only) = (plan(SHIPPED[0].1), plan(&small()));
+    let fires = |labels: &[(&str, &str)]| plan.trigger.fires_on(&labels.iter().copied().collect());
+    assert!(fires(&[("alertname", "CheckoutErrorRate"), ("severity", "page"), ("instance", "a")]));
+    assert!(!fires(&[("alertname", "CheckoutErrorRate"), ("severity", "info")]));
+    assert!(!chat_only.trigger.fires_on(&[("alertname", "CheckoutErrorRate")].into_iter().collect()));
+}
+
+#[test]
 fn pauses_grow_to_their_limit_and_attempts_end() {
     let seconds = std::time::Duration::from_secs;
     let retry = Retry { attempts: 4, first: seconds(2), factor: 3.0, max: seconds(10), jitter: 0.5 };

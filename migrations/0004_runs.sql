@@ -64,6 +64,7 @@ create table approvals (
     asks text not null,
     path text not null,
     revision integer not null,
+    epoch integer not null,
     question text not null,
     approvers text not null,
     people integer not null,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
-    features, incidents,
+    features, incidents, runs,
 };
 use crate::{
     domain::{alerts::Batch, time::Time},
@@ -23,6 +23,8 @@ pub enum Input {
     Command(&'static Command, Call),
     /// A timer is due.
     Due(timers::Due),
+    /// A worker of runs asks what to do.
+    Run(runs::Input),
 }
 
 /// What comes of an input, once it is durable.
@@ -32,6 +34,8 @@ pub enum Answer {
     Received(Vec<alerts::Receipt>),
     /// A command was carried out, or refused.
     Reply(Result<Reply, Refusal>),
+    /// A worker of runs is told what to do.
+    Run(runs::Answer),
     /// Nobody waits for more than the commit.
     Done,
 }
@@ -56,6 +60,7 @@ impl Decision for Occurrence {
                 Ok(Answer::Received(receipts))
             }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),
+            Input::Run(input) => runs::decide::decide(&mut context, input).await.map(Answer::Run),
             Input::Due(due) => {
                 // Taken back first, so that the feature may set it anew. One that was moved meanwhile is not due.
                 if timers::take(context.tx, due).await? {
@@ -73,8 +78,8 @@ impl Decision for Occurrence {
 
 /// Hands what happened to alerts on: incidents take it up, and runs what came of that.
 pub(super) async fn alerts_changed(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<()> {
-    incidents::decide::take(context, news).await?;
-    Ok(())
+    let news = incidents::decide::take(context, news).await?;
+    runs::decide::take(context, &news).await
 }
 
 /// Carries a command out once: the same call again gets the first reply.

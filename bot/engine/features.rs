@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use super::{
     View, alerts,
     chat::{self, Card, Command, Lookup, Subject},
-    incidents,
+    incidents, runs,
     timers::OnDue,
 };
 use crate::store;
@@ -31,7 +31,7 @@ pub struct Feature {
 }
 
 /// All features, in their order: a later one may know an earlier one.
-pub static FEATURES: &[&Feature] = &[&chat::FEATURE, &alerts::FEATURE, &incidents::FEATURE];
+pub static FEATURES: &[&Feature] = &[&chat::FEATURE, &alerts::FEATURE, &incidents::FEATURE, &runs::FEATURE];
 
 /// Every command, in the order of the features.
 pub fn commands() -> impl Iterator<Item = &'static Command> {

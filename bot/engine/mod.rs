@@ -13,6 +13,7 @@ pub mod incidents;
 pub mod ports;
 pub mod refusal;
 pub mod rules;
+pub mod runs;
 pub mod timers;
 #[cfg(test)]
 pub(crate) mod trial;
@@ -110,7 +111,9 @@ impl Engine {
             }
             Does::Acts(_) => match self.submit(Input::Command(command, call)).await? {
                 Answer::Reply(reply) => Ok(reply),
-                Answer::Received(_) | Answer::Done => Err(crate::store::Fault::defect("a command was not replied to")),
+                Answer::Received(_) | Answer::Run(_) | Answer::Done => {
+                    Err(crate::store::Fault::defect("a command was not replied to"))
+                }
             },
         }
     }

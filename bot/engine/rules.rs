@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::runs;
 use crate::domain::{
     alerts, incidents,
     people::{Capability, Person, PersonId},
@@ -25,6 +26,8 @@ pub struct Rules {
     pub scopes: BTreeMap<String, Scope>,
     /// The channel for what belongs to no route.
     pub default_channel: String,
+    /// The runbooks in force, and how far they may go.
+    pub runs: runs::Settings,
 }
 
 /// What a source of alerts may set off.

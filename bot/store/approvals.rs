@@ -10,14 +10,15 @@ use crate::domain::{
 pub async fn add(tx: &mut Tx, approval: &Approval) -> Result<ApprovalId> {
     let row = tx
         .row(
-            "insert into approvals (run, asks, path, revision, question, approvers, people, bound, state, answers, \
-             asked_at, expires_at, decided_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+            "insert into approvals (run, asks, path, revision, epoch, question, approvers, people, bound, state, answers, \
+             asked_at, expires_at, decided_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              returning id",
             &[
                 approval.run.0.into(),
                 (&json(&approval.asks)?).into(),
                 (&approval.path).into(),
                 approval.revision.into(),
+                approval.epoch.into(),
                 (&approval.question).into(),
                 (&json(&approval.by)?).into(),
                 i64::from(approval.count).into(),
@@ -74,6 +75,7 @@ fn approval(row: &Row) -> Result<Approval> {
         asks: row.json("asks")?,
         path: row.text("path")?,
         revision: row.int("revision")?,
+        epoch: row.int("epoch")?,
         question: row.text("question")?,
         by: row.json("approvers")?,
         count: u32::try_from(row.int("people")?).unwrap_or(1),

@@ -112,22 +112,29 @@ pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: 
         .rows(
             "update runs set epoch = epoch + 1, may_overlap = (owner is not null), owner = $1, lease_until = $3 \
              where id in (select id from runs where state = 'running' and ended_at is null \
-             and (owner is null or lease_until < $2) order by id limit $4) returning id, epoch",
+             and (owner is null or (lease_until < $2 and owner <> $1)) order by id limit $4) returning id, epoch",
             &[owner.into(), now.into(), until.into(), limit.into()],
         )
         .await?;
     rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
 }
 
-/// Renews this worker's leases and says which runs it still drives.
-pub async fn renew(tx: &mut Tx, owner: &str, until: Time) -> Result<Vec<RunId>> {
+/// Renews this worker's leases and says which runs it still drives, each in its epoch.
+pub async fn renew(tx: &mut Tx, owner: &str, until: Time) -> Result<Vec<(RunId, i64)>> {
     let rows = tx
         .rows(
-            "update runs set lease_until = $2 where owner = $1 and state = 'running' returning id",
+            "update runs set lease_until = $2 where owner = $1 and state = 'running' returning id, epoch",
             &[owner.into(), until.into()],
         )
         .await?;
-    rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect()
+    rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
+}
+
+/// The runs that this worker drives, each in its epoch.
+pub async fn driven_by(reader: &mut Reader, owner: &str) -> Result<Vec<(RunId, i64)>> {
+    let rows =
+        reader.rows("select id, epoch from runs where owner = $1 and state = 'running'", &[owner.into()]).await?;
+    rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
 }
 
 /// Takes every run from its worker. Only for a process that knows that no other one lives, as the file's lock proves.

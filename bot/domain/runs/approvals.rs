@@ -119,6 +119,8 @@ pub struct Approval {
     pub path: String,
     /// Grows when what is shown changes.
     pub revision: i64,
+    /// The epoch of the run in which it was asked: what was read in a later one was read after the agreement.
+    pub epoch: i64,
     /// The question.
     pub question: String,
     /// Who may answer; everybody who may operate, if nobody is named.

@@ -155,7 +155,11 @@ fn doubt(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> Next {
             attempt: situation.journal.next_attempt(&step.path, Pass::Probe),
             about: last.key.attempt,
         };
-        let looks: Vec<&StepRecord> = situation.journal.looks(&step.path, last.key.attempt).collect();
+        let looks: Vec<&StepRecord> = situation
+            .journal
+            .looks(&step.path, last.key.attempt)
+            .filter(|look| look.verdict != Some(Verdict::Retry))
+            .collect();
         let failed = looks.iter().filter(|look| look.state == StepState::Failed).count();
         return match looks.last() {
             None => look(),
@@ -199,12 +203,12 @@ fn back(situation: &Situation<'_>, step: &Step) -> Option<Next> {
     }
 }
 
-/// The attempts at a step since somebody last wanted it tried anew.
+/// The attempts at a step since it was last done, or somebody last wanted it tried anew.
 fn tries<'a>(journal: &'a Journal, path: &'a str) -> Vec<&'a StepRecord> {
     let mut tries = Vec::new();
     for record in journal.of(path, Pass::Do) {
         tries.push(record);
-        if record.verdict == Some(Verdict::Retry) {
+        if record.verdict == Some(Verdict::Retry) || record.state == StepState::Done {
             tries.clear();
         }
     }

@@ -52,6 +52,8 @@ reasons! {
     NoApprovers = "no_approvers", "nobody in the configuration could approve it";
     /// The route of the alert does not name the runbook.
     NotRouted = "not_routed", "the alert's route does not name the runbook";
+    /// The source of the alert may not set this off.
+    SourceScope = "source_scope", "the alert's source may not set this off";
     /// The inputs or the target are missing or wrong.
     BadInputs = "bad_inputs", "an input is missing or not what it must be";
     /// A value that a step reads is missing.

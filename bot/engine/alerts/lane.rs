@@ -77,7 +77,7 @@ async fn decide(engine: &Arc<Engine>, batches: Vec<Batch>, senders: Vec<oneshot:
             }
             return;
         }
-        Ok(Answer::Reply(_) | Answer::Done) => Fault::defect("alerts were not answered with receipts"),
+        Ok(Answer::Reply(_) | Answer::Run(_) | Answer::Done) => Fault::defect("alerts were not answered with receipts"),
         Err(fault) => fault,
     };
     for sender in senders {

@@ -1,0 +1,211 @@
+//! The cards of runs and of the questions that they put.
+
+use futures::future::BoxFuture;
+
+use crate::{
+    domain::{
+        duration,
+        runs::{
+            Approval, ApprovalState, Journal, Pass, Reason, Run, RunState, StepRecord, StepState, Verdict,
+            approvals::{Asks, shown},
+        },
+        time::Time,
+    },
+    engine::{
+        View,
+        chat::{Button, Card, Line, Shortcut, Style, Subject, Tone},
+        runs::settle,
+    },
+    store::{self, approvals, runs},
+};
+
+/// The card of a run as it stands.
+pub(super) fn run<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxFuture<'a, store::Result<Option<Card>>> {
+    Box::pin(async move {
+        let Subject::Run(id) = subject else { return Ok(None) };
+        let Some(run) = runs::by_id(view.reader, *id).await? else { return Ok(None) };
+        let journal = runs::journal(view.reader, *id).await?;
+        Ok(Some(of_run(&run, &journal, view.now)))
+    })
+}
+
+/// The card of a question as it stands.
+pub(super) fn approval<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxFuture<'a, store::Result<Option<Card>>> {
+    Box::pin(async move {
+        let Subject::Approval(id) = subject else { return Ok(None) };
+        let Some(approval) = approvals::by_id(view.reader, *id).await? else { return Ok(None) };
+        let Some(run) = runs::by_id(view.reader, approval.run).await? else { return Ok(None) };
+        Ok(Some(of_approval(&approval, &run)))
+    })
+}
+
+/// What a run looks like.
+pub(super) fn of_run(run: &Run, journal: &Journal, now: Time) -> Card {
+    let tone = match run.state {
+        RunState::Held | RunState::InDoubt | RunState::Stuck | RunState::Failed => Tone::Urgent,
+        RunState::Running | RunState::Waiting | RunState::Approval => Tone::Active,
+        RunState::Done | RunState::Undone => Tone::Good,
+        RunState::Cancelled | RunState::Refused | RunState::Observed | RunState::Released => Tone::Calm,
+    };
+    let title = Line::text(format!("{} · ", run.id)).code(&run.plan.name).and(" on ").code(run.target.to_string());
+    let state = match run.pass {
+        Pass::Undo if !run.state.is_over() => format!("{}, undoing", run.state),
+        _ => run.state.to_string(),
+    };
+    let mut card = Card::new(tone, title).fact("State", state).fact("Mode", run.mode.word());
+    if let Some(incident) = run.incident {
+        card = card.fact("Incident", Line::new().incident(incident));
+    }
+    card = card.fact(
+        "Started",
+        match run.requested_by.person() {
+            Some(person) => Line::new().time(run.started_at).and(" by ").person(person),
+            None => Line::new().time(run.started_at).and(format!(" by {}", run.requested_by)),
+        },
+    );
+    if let Some(hold) = &run.hold {
+        card = card.fact("Why", because(hold.reason, &hold.detail));
+    }
+    if let Some(reason) = run.reason.filter(|reason| *reason != Reason::Completed) {
+        card = card.fact("Reason", because(reason, ""));
+    }
+    for step in &run.plan.steps {
+        let done = journal.last(&step.path, Pass::Do);
+        let undone = journal.last(&step.path, Pass::Undo);
+        let line =
+            Line::text(format!("{}. ", step.path)).code(&step.name).and(format!(" – {}", progress(done, undone, now)));
+        card = card.block(line);
+    }
+    if run.state.needs_people() {
+        for record in journal.0.iter().filter(|record| record.key.pass == Pass::Do && !record.before.is_null()) {
+            if let Some(values) = record.before.get("values").filter(|_| record.verdict != Some(Verdict::Absent)) {
+                let name = run.plan.step(&record.key.path).map_or("", |step| step.name.as_str());
+                card = card.block(Line::text("Before ").code(name).and(": ").code(shown(values)));
+            }
+        }
+    }
+    card.row(buttons(run, journal))
+}
+
+fn because(reason: Reason, detail: &str) -> Line {
+    let line = Line::new().code(reason.code()).and(format!(" – {}", reason.words()));
+    if detail.is_empty() { line } else { line.and(": ").code(detail) }
+}
+
+fn progress(done: Option<&StepRecord>, undone: Option<&StepRecord>, now: Time) -> String {
+    if let Some(undone) = undone {
+        return match undone.state {
+            StepState::Done => "undone".to_owned(),
+            StepState::Intent => "being undone".to_owned(),
+            StepState::Failed => "could not be undone".to_owned(),
+            StepState::Skipped => "not undone".to_owned(),
+            StepState::InDoubt => "undoing it is in doubt".to_owned(),
+        };
+    }
+    let Some(record) = done else { return "not begun".to_owned() };
+    match record.state {
+        StepState::Done => {
+            let took = record.last_moment().since(record.started);
+            format!("done in {}", duration::human(took))
+        }
+        StepState::Intent if record.question.is_some() => "waits for an answer".to_owned(),
+        StepState::Intent if record.due_at.is_some() => {
+            let left = record.due_at.map(|due| due.since(now)).unwrap_or_default();
+            format!("waits, {} left", duration::human(left))
+        }
+        StepState::Intent => "in flight".to_owned(),
+        StepState::Failed if record.verdict == Some(Verdict::NotYet) => "not yet".to_owned(),
+        StepState::Failed => format!("failed: {}", record.error.as_deref().unwrap_or("unknown")),
+        StepState::Skipped => "skipped".to_owned(),
+        StepState::InDoubt => "in doubt".to_owned(),
+    }
+}
+
+fn buttons(run: &Run, journal: &Journal) -> Vec<Button> {
+    let is_undoable = journal.undoable(&run.plan).next().is_some();
+    let choices = settle::answers(run.state, run.hold.as_ref(), is_undoable);
+    let mut buttons: Vec<Button> = choices.into_iter().filter_map(|choice| button(run, choice)).collect();
+    if matches!(run.state, RunState::Running | RunState::Waiting | RunState::Approval) {
+        buttons.push(Button::new("Cancel", Shortcut::new("cancel", &[&run.id])).style(Style::Danger));
+    }
+    buttons
+}
+
+fn button(run: &Run, choice: &str) -> Option<Button> {
+    let (label, word, style) = match choice {
+        "undo" => ("Undo", "undo", Style::Danger),
+        "retry" => ("Retry", "retry", Style::Main),
+        "skip" => ("Skip", "skip", Style::Plain),
+        "release" => ("Release", "release", Style::Danger),
+        "happened" => ("It happened", "happened", Style::Plain),
+        "did-not-happen" => ("It did not", "absent", Style::Plain),
+        "abort" => ("Abort", "abort", Style::Danger),
+        _ => return None,
+    };
+    Some(Button::new(label, Shortcut::new(word, &[&run.id, &run.revision])).style(style))
+}
+
+/// What a question looks like.
+pub(super) fn of_approval(approval: &Approval, run: &Run) -> Card {
+    let tone = match approval.state {
+        ApprovalState::Open | ApprovalState::Expired | ApprovalState::Voided => Tone::Urgent,
+        ApprovalState::Given | ApprovalState::Answered => Tone::Good,
+        ApprovalState::Rejected | ApprovalState::Withdrawn => Tone::Calm,
+    };
+    let mut card = Card::new(tone, Line::text(format!("{} · {}", approval.id, approval.question)))
+        .fact("Run", Line::text(run.id.to_string()).and(" of ").code(&run.plan.name))
+        .fact("Target", Line::new().code(run.target.to_string()));
+    if let Some(incident) = run.incident {
+        card = card.fact("Incident", Line::new().incident(incident));
+    }
+    if let Some(cause) = &run.cause {
+        card = card.fact("Alert", Line::new().code(&cause.name));
+    }
+    for (path, value) in &approval.bound {
+        card = card.fact(path.clone(), Line::new().code(shown(value)));
+    }
+    let asked = if approval.by.is_empty() {
+        "everybody who may operate".to_owned()
+    } else {
+        approval.by.iter().map(|by| format!("`{by}`")).collect::<Vec<_>>().join(", ")
+    };
+    card = card.fact("Asked", asked);
+    if approval.count > 1 {
+        card = card.fact("People needed", format!("{} of {}", approval.count - approval.missing(), approval.count));
+    }
+    for given in &approval.answers {
+        card = card
+            .block(Line::new().person(&given.person).and(" answered ").code(&given.answer).and(" at ").time(given.at));
+    }
+    if approval.state != ApprovalState::Open {
+        return card.fact("State", approval.state.word());
+    }
+    card = card.fact("Expires", Line::new().time(approval.expires_at));
+    let values: [&dyn std::fmt::Display; 2] = [&approval.id, &approval.revision];
+    match &approval.asks {
+        Asks::Approval => card.row(vec![
+            Button::new("Approve", Shortcut::new("approve", &values)).style(Style::Main),
+            Button::new("Reject", Shortcut::new("reject", &values)).style(Style::Danger),
+        ]),
+        Asks::Choice(choices) => card.row(
+            choices
+                .iter()
+                .take(5)
+                .map(|choice| {
+                    let label: String = choice.chars().take(80).collect();
+                    let press = Shortcut::new("choose", &[&approval.id, &approval.revision, &short(choice)]);
+                    Button::new(label, press)
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// As much of a choice as fits a button's name; the answer finds the choice by its beginning.
+pub(super) fn short(choice: &str) -> String {
+    let mut end = choice.len().min(60);
+    while !choice.is_char_boundary(end) {
+        end -= 1;
+    }
+    choice.get(..end).unwrap_or_default().to_owned()
+}

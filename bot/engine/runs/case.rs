@@ -1,0 +1,298 @@
+//! One run with its journal inside a decision: whatever changes is written, told and shown together.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    domain::{
+        ids::RunId,
+        people::Actor,
+        runbooks::{plan::Step, scope::Scope},
+        runs::{Approval, ApprovalState, Event, Hold, Journal, Pass, Reason, Run, RunState, StepKey, StepRecord},
+        time::Time,
+        timeline::{Draft, EntryRef},
+    },
+    engine::{
+        Context,
+        chat::{
+            Line, Message, Subject,
+            outbox::{self, Post, Stand},
+        },
+        incidents::acts,
+        runs::TIMER,
+    },
+    store::{self, approvals, incidents, locks, runs, timers},
+};
+
+/// A run with its journal, inside a decision.
+pub(super) struct Case<'c, 'r> {
+    pub(super) context: &'c mut Context<'r>,
+    pub(super) run: Run,
+    pub(super) journal: Journal,
+}
+
+impl<'c, 'r> Case<'c, 'r> {
+    /// Opens the run, if there is one of this name.
+    pub(super) async fn open(context: &'c mut Context<'r>, id: RunId) -> store::Result<Option<Case<'c, 'r>>> {
+        let Some(run) = runs::by_id(context.tx, id).await? else { return Ok(None) };
+        let journal = runs::journal(context.tx, id).await?;
+        Ok(Some(Self { context, run, journal }))
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.context.now
+    }
+
+    /// The run itself, as the cause of an entry.
+    pub(super) fn itself(&self) -> Actor {
+        Actor::Run(self.run.id)
+    }
+
+    pub(super) async fn tell(&mut self, actor: Actor, event: &Event) -> store::Result<EntryRef> {
+        self.context.tell_of(self.run.incident, Draft::new(actor, event)).await
+    }
+
+    /// Writes the run as it is and shows it.
+    pub(super) async fn save(&mut self) -> store::Result<()> {
+        runs::save(self.context.tx, &self.run).await?;
+        let stand = self.stand(false).await?;
+        outbox::show(self.context, Subject::Run(self.run.id), &stand).await
+    }
+
+    /// Where the run's cards stand.
+    pub(super) async fn stand(&mut self, is_page: bool) -> store::Result<Stand> {
+        let incident = match self.run.incident {
+            Some(id) => incidents::by_id(self.context.tx, id).await?,
+            None => None,
+        };
+        let channel = incident.map_or_else(|| self.context.rules.default_channel.clone(), |incident| incident.channel);
+        Ok(Stand { channel, incident: self.run.incident, is_page })
+    }
+
+    /// Says something in the run's channel.
+    pub(super) async fn say(&mut self, message: Message, is_page: bool) -> store::Result<()> {
+        let stand = self.stand(is_page).await?;
+        let post = Post { channel: stand.channel, incident: stand.incident, message, is_page, expires_at: None };
+        outbox::post(self.context, post).await
+    }
+
+    /// The values that templates and conditions see, as they were before an attempt (`None`: as they are).
+    pub(super) async fn scope(&mut self, before: Option<i64>) -> store::Result<Scope> {
+        let mut scope = self.run.scope(self.now());
+        if let Some(id) = self.run.incident
+            && let Some(incident) = incidents::by_id(self.context.tx, id).await?
+        {
+            scope.set(
+                "incident",
+                json!({
+                    "id": incident.id, "title": incident.title, "severity": incident.severity,
+                    "peak_severity": incident.peak_severity, "phase": incident.phase,
+                }),
+            );
+        }
+        scope.extend(self.journal.outputs(&self.run.plan, before));
+        Ok(scope)
+    }
+
+    /// The same, with what a step sees of itself.
+    pub(super) async fn scope_of(&mut self, step: &Step, effect: &str, before: Option<i64>) -> store::Result<Scope> {
+        let scope = self.scope(before).await?;
+        Ok(scope.with("step", json!({ "name": step.name, "path": step.path, "key": effect })))
+    }
+
+    /// The idempotency key of an attempt: the same for ever, and of no other attempt of any store.
+    pub(super) async fn effect(&mut self, key: &StepKey) -> store::Result<String> {
+        let instance = runs::instance(self.context.tx).await?;
+        let digest = Sha256::digest(format!("{instance}/{}/{key}", self.run.id).as_bytes());
+        Ok(format!("fw-{}", hex::encode(digest.get(..16).unwrap_or_default())))
+    }
+
+    /// Adds an attempt to the journal.
+    pub(super) async fn note(&mut self, mut record: StepRecord) -> store::Result<()> {
+        record.seq = self.journal.0.last().map_or(1, |last| last.seq + 1);
+        runs::note(self.context.tx, self.run.id, &record).await?;
+        self.journal.0.push(record);
+        Ok(())
+    }
+
+    /// Writes what became of an attempt.
+    pub(super) async fn amend(&mut self, record: StepRecord) -> store::Result<()> {
+        runs::amend(self.context.tx, self.run.id, &record).await?;
+        if let Some(old) = self.journal.0.iter_mut().find(|old| old.key == record.key) {
+            *old = record;
+        }
+        Ok(())
+    }
+
+    /// A record of an attempt that begins at this moment.
+    pub(super) fn record(&self, key: StepKey, effect: String, action: &str) -> StepRecord {
+        StepRecord {
+            key,
+            seq: 0,
+            state: crate::domain::runs::StepState::Intent,
+            epoch: self.run.epoch,
+            about: None,
+            effect,
+            action: action.to_owned(),
+            with: Value::Null,
+            before: Value::Null,
+            output: Value::Null,
+            error: None,
+            may_have_changed: false,
+            verdict: None,
+            due_at: None,
+            question: None,
+            started: self.now(),
+            ended: None,
+        }
+    }
+
+    /// The name of the step at this path.
+    pub(super) fn name_of(&self, path: &str) -> String {
+        self.run.plan.step(path).map_or_else(|| path.to_owned(), |step| step.name.clone())
+    }
+
+    /// Lets the run rest until a moment, or until something happens to it.
+    pub(super) async fn rest(&mut self, state: RunState, wake_at: Option<Time>) -> store::Result<()> {
+        self.run.state = state;
+        self.run.owner = None;
+        self.run.lease_until = None;
+        self.run.wake_at = wake_at;
+        let subject = self.run.id.to_string();
+        match wake_at {
+            Some(at) => timers::set(self.context.tx, TIMER, &subject, at).await?,
+            None => timers::clear(self.context.tx, TIMER, &subject).await?,
+        }
+        self.save().await
+    }
+
+    /// Hands the run to a worker.
+    pub(super) async fn go_on(&mut self) -> store::Result<()> {
+        self.run.hold = None;
+        self.rest(RunState::Running, None).await
+    }
+
+    /// Stops in the middle: the target stays locked, and people are paged with what was done.
+    pub(super) async fn hold(&mut self, state: RunState, hold: Hold) -> store::Result<()> {
+        self.withdraw().await?;
+        let done: Vec<String> =
+            self.run.plan.steps.iter().filter(|step| self.journal.stands(step)).map(|step| step.name.clone()).collect();
+        let event = Event::RunHeld {
+            run: self.run.id,
+            runbook: self.run.plan.name.clone(),
+            reason: hold.reason,
+            detail: hold.detail.clone(),
+            done: done.clone(),
+        };
+        let actor = self.itself();
+        self.tell(actor, &event).await?;
+        self.run.revision += 1;
+        self.run.hold = Some(hold);
+        self.rest(state, None).await?;
+        let card = super::cards::of_run(&self.run, &self.journal, self.now());
+        self.say(Message::card(card), true).await
+    }
+
+    /// Ends the run: the target is free again.
+    pub(super) async fn end(&mut self, state: RunState, reason: Reason, detail: &str) -> store::Result<()> {
+        self.withdraw().await?;
+        let event = Event::RunEnded {
+            run: self.run.id,
+            runbook: self.run.plan.name.clone(),
+            target: self.run.target.to_string(),
+            state,
+            reason,
+            detail: detail.to_owned(),
+        };
+        let actor = self.itself();
+        self.tell(actor, &event).await?;
+        locks::release(self.context.tx, self.run.id).await?;
+        if let Some(incident) = self.run.incident {
+            acts::count_runs(self.context, incident, -1).await?;
+        }
+        self.run.hold = None;
+        self.run.reason = Some(reason);
+        self.run.ended_at = Some(self.now());
+        self.run.revision += 1;
+        self.rest(state, None).await?;
+        if matches!(state, RunState::Failed | RunState::Refused) {
+            let line = Line::text("Runbook ").code(&self.run.plan.name).and(format!(
+                " ended as {state} ({}): {}",
+                self.run.id,
+                reason.words()
+            ));
+            let line = if detail.is_empty() { line } else { line.and(": ").code(detail) };
+            let is_page = state == RunState::Failed && self.run.cause.is_some();
+            self.say(Message::line(line), is_page).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the questions that are open.
+    pub(super) async fn withdraw(&mut self) -> store::Result<()> {
+        let now = self.now();
+        for mut approval in approvals::of_run(self.context.tx, self.run.id).await? {
+            if approval.state == ApprovalState::Open {
+                approval.state = ApprovalState::Withdrawn;
+                approval.decided_at = Some(now);
+                self.put(&approval).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a question as it stands and shows it.
+    pub(super) async fn put(&mut self, approval: &Approval) -> store::Result<()> {
+        approvals::save(self.context.tx, approval).await?;
+        let stand = self.stand(true).await?;
+        outbox::show(self.context, Subject::Approval(approval.id), &stand).await
+    }
+
+    /// Puts a question to people, ahead of everything else that waits to be said.
+    pub(super) async fn ask(&mut self, mut approval: Approval) -> store::Result<Approval> {
+        approval.id = approvals::add(self.context.tx, &approval).await?;
+        let event = Event::ApprovalAsked {
+            run: self.run.id,
+            approval: approval.id,
+            question: approval.question.clone(),
+            by: approval.by.iter().map(ToString::to_string).collect(),
+            count: approval.count,
+            bound: approval.bound.clone(),
+            expires_at: approval.expires_at,
+        };
+        let actor = self.itself();
+        self.tell(actor, &event).await?;
+        let stand = self.stand(true).await?;
+        outbox::show(self.context, Subject::Approval(approval.id), &stand).await?;
+        self.rest(RunState::Approval, Some(approval.expires_at)).await?;
+        Ok(approval)
+    }
+
+    /// A question of this run, to be asked at this moment.
+    pub(super) fn question(&self, path: &str, question: String, expires: Duration) -> Approval {
+        Approval {
+            id: crate::domain::ids::ApprovalId(0),
+            run: self.run.id,
+            asks: crate::domain::runs::approvals::Asks::Approval,
+            path: path.to_owned(),
+            revision: 1,
+            epoch: self.run.epoch,
+            question,
+            by: Vec::new(),
+            count: 1,
+            bound: std::collections::BTreeMap::new(),
+            state: ApprovalState::Open,
+            answers: Vec::new(),
+            asked_at: self.now(),
+            expires_at: self.now() + expires,
+            decided_at: None,
+        }
+    }
+
+    /// Whether it goes back.
+    pub(super) fn is_going_back(&self) -> bool {
+        self.run.pass == Pass::Undo
+    }
+}

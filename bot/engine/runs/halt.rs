@@ -1,0 +1,92 @@
+//! `/halt`: nothing is changed any more until somebody lifts it, and nothing goes on by itself then.
+
+use crate::{
+    domain::{
+        people::{Actor, PersonId},
+        runbooks::plan::Mode,
+        runs::{Event, Hold, Pass, Reason, RunState},
+        timeline::{Chain, Draft},
+    },
+    engine::{
+        Context,
+        runs::{case::Case, settle},
+    },
+    store::{
+        self,
+        halts::{self, EVERYTHING, Halt},
+        runs, timeline,
+    },
+};
+
+/// Orders a halt and holds every run that it covers. Says how many stand because of it; none if it stood already.
+///
+/// An effect in flight is watched to its end; its run is held after it.
+pub(super) async fn order(
+    context: &mut Context<'_>,
+    service: Option<&str>,
+    reason: &str,
+    actor: &Actor,
+) -> store::Result<Option<usize>> {
+    let scope = service.unwrap_or(EVERYTHING);
+    let halt = Halt { scope: scope.to_owned(), reason: reason.to_owned(), actor: actor.clone(), at: context.now };
+    if !halts::order(context.tx, &halt).await? {
+        return Ok(None);
+    }
+    let event = Event::HaltOrdered { scope: scope.to_owned(), reason: reason.to_owned() };
+    timeline::append(context.tx, Chain::System, context.now, &Draft::new(actor.clone(), &event)).await?;
+    let mut held = 0;
+    for run in runs::open(context.tx).await? {
+        let is_covered = scope == EVERYTHING || scope == run.target.service;
+        if !is_covered || run.mode == Mode::Observe || run.state.needs_people() {
+            continue;
+        }
+        held += 1;
+        let Some(mut case) = Case::open(context, run.id).await? else { continue };
+        if is_to_be_watched(&case) {
+            continue;
+        }
+        let detail = format!("{reason}, ordered by {actor}");
+        reads_end(&mut case).await?;
+        case.hold(RunState::Held, Hold { reason: Reason::Halted, path: None, detail }).await?;
+    }
+    Ok(Some(held))
+}
+
+/// Whether something of the run is in flight, or in doubt and looked for.
+fn is_to_be_watched(case: &Case<'_, '_>) -> bool {
+    case.journal.0.iter().any(|record| {
+        let changes = record.key.pass == Pass::Undo
+            || (record.key.pass == Pass::Do && case.run.plan.step(&record.key.path).is_some_and(|step| !step.reads()));
+        let is_last = case.journal.last(&record.key.path, record.key.pass) == Some(record);
+        let is_unsettled = record.is_open() || record.state == crate::domain::runs::StepState::InDoubt;
+        changes && is_last && is_unsettled && record.verdict.is_none()
+    })
+}
+
+/// Reads that are in flight are of no use any more; waits go on to count.
+async fn reads_end(case: &mut Case<'_, '_>) -> store::Result<()> {
+    let waits: Vec<_> =
+        case.journal.0.iter().filter(|record| record.is_open() && record.due_at.is_some()).cloned().collect();
+    settle::close_open(case).await?;
+    for wait in waits.into_iter().filter(|wait| wait.question.is_none()) {
+        case.amend(wait).await?;
+    }
+    Ok(())
+}
+
+/// Lifts a halt. Says whether there was one.
+pub(super) async fn lift(
+    context: &mut Context<'_>,
+    service: Option<&str>,
+    reason: Option<&str>,
+    person: &PersonId,
+) -> store::Result<bool> {
+    let scope = service.unwrap_or(EVERYTHING);
+    if !halts::lift(context.tx, scope).await? {
+        return Ok(false);
+    }
+    let event = Event::HaltLifted { scope: scope.to_owned(), reason: reason.map(str::to_owned) };
+    let draft = Draft::new(Actor::Person(person.clone()), &event);
+    timeline::append(context.tx, Chain::System, context.now, &draft).await?;
+    Ok(true)
+}

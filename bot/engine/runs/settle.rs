@@ -1,0 +1,218 @@
+//! What people decide about a run that stands: undo, retry, skip, release; it happened, it did not, abort.
+
+use serde_json::Value;
+
+use crate::{
+    domain::{
+        people::{Actor, Person},
+        runs::{Event, Hold, Pass, Reason, RunState, StepRecord, StepState, Verdict},
+    },
+    engine::{
+        Refusal,
+        runs::{
+            advance,
+            case::Case,
+            facts,
+            finish::{self},
+        },
+    },
+    store,
+};
+
+/// An answer to a run that stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    /// Take back what was done.
+    Undo,
+    /// Try again what stopped it.
+    Retry,
+    /// Leave out what stopped it.
+    Skip,
+    /// Let go: what was done stays, the target is free.
+    Release,
+    /// The step happened, with this output.
+    Happened(Value),
+    /// The step did not happen.
+    DidNotHappen,
+    /// Nobody knows, and the run ends.
+    Abort,
+}
+
+impl Answer {
+    fn word(&self) -> &'static str {
+        match self {
+            Answer::Undo => "undo",
+            Answer::Retry => "retry",
+            Answer::Skip => "skip",
+            Answer::Release => "release",
+            Answer::Happened(_) => "happened",
+            Answer::DidNotHappen => "did-not-happen",
+            Answer::Abort => "abort",
+        }
+    }
+}
+
+/// The answers that a run in this state takes.
+pub(super) fn choices(case: &Case<'_, '_>) -> Vec<&'static str> {
+    answers(case.run.state, case.run.hold.as_ref(), case.journal.undoable(&case.run.plan).next().is_some())
+}
+
+/// The answers that fit a state.
+pub(super) fn answers(state: RunState, hold: Option<&Hold>, is_undoable: bool) -> Vec<&'static str> {
+    match state {
+        RunState::Held => {
+            let mut answers = Vec::new();
+            if is_undoable {
+                answers.push("undo");
+            }
+            answers.push("retry");
+            if hold.is_some_and(|hold| hold.path.is_some() && hold.reason == Reason::StepFailed) {
+                answers.push("skip");
+            }
+            answers.push("release");
+            answers
+        }
+        RunState::Stuck => vec!["retry", "skip", "release"],
+        RunState::InDoubt => vec!["happened", "did-not-happen", "abort"],
+        _ => Vec::new(),
+    }
+}
+
+/// Carries an answer out, if the run takes it as it stands.
+pub(super) async fn answer(
+    case: &mut Case<'_, '_>,
+    person: &Person,
+    answer: Answer,
+) -> store::Result<Result<String, Refusal>> {
+    let id = case.run.id;
+    let choices = choices(case);
+    if !choices.contains(&answer.word()) {
+        let refusal = Refusal::new(format!("Cannot answer `{}` for `{id}`: it is {}", answer.word(), case.run.state));
+        return Ok(Err(if choices.is_empty() {
+            refusal
+        } else {
+            refusal.hint(format!("it takes `{}`", choices.join("`, `")))
+        }));
+    }
+    if matches!(answer, Answer::Undo | Answer::Retry | Answer::Skip)
+        && let Some(why) = facts::halted(case.context, &case.run.target.service.clone()).await?
+    {
+        return Ok(Err(Refusal::new(format!("Cannot go on with `{id}`: halted, {why}")).hint("lift the halt first")));
+    }
+    let actor = Actor::Person(person.id.clone());
+    let record = standing(case).cloned();
+    let step = record.as_ref().map(|record| record.key.clone());
+    case.tell(actor.clone(), &Event::RunResumed { run: id, answer: answer.word().to_owned(), step }).await?;
+    case.run.revision += 1;
+    let by = format!("by {}", person.id);
+    match answer {
+        Answer::Undo => {
+            let steps: Vec<String> = case.journal.undoable(&case.run.plan).map(|step| step.name.clone()).collect();
+            case.tell(actor, &Event::UndoAsked { run: id, steps: steps.clone() }).await?;
+            case.run.pass = Pass::Undo;
+            case.go_on().await?;
+            Ok(Ok(format!("Undoing `{}` of {id}", steps.join("`, `"))))
+        }
+        Answer::Retry => {
+            if let Some(record) = record.filter(|record| record.state == StepState::Failed) {
+                case.amend(StepRecord { verdict: Some(Verdict::Retry), ..record }).await?;
+            }
+            case.go_on().await?;
+            Ok(Ok(format!("Going on with {id}")))
+        }
+        Answer::Skip => {
+            match record {
+                Some(record) => case.amend(StepRecord { verdict: Some(Verdict::Skip), ..record }).await?,
+                None => {
+                    let path = case.run.hold.as_ref().and_then(|hold| hold.path.clone()).unwrap_or_default();
+                    if let Some(step) = case.run.plan.step(&path).cloned() {
+                        advance::skip(case, &step, &by).await?;
+                    }
+                }
+            }
+            case.go_on().await?;
+            Ok(Ok(format!("Skipped a step of {id} and going on")))
+        }
+        Answer::Release => {
+            case.end(RunState::Released, Reason::Released, &by).await?;
+            Ok(Ok(format!("Released {id}: what was done stays, the target is free")))
+        }
+        Answer::Happened(output) => resolve(case, record, Some(output), actor).await,
+        Answer::DidNotHappen => resolve(case, record, None, actor).await,
+        Answer::Abort => {
+            if let Some(record) = record {
+                case.amend(StepRecord { verdict: Some(Verdict::Abort), ..record }).await?;
+            }
+            case.end(RunState::Failed, Reason::Aborted, &by).await?;
+            Ok(Ok(format!("Ended {id} in doubt: look at the target yourself")))
+        }
+    }
+}
+
+async fn resolve(
+    case: &mut Case<'_, '_>,
+    record: Option<StepRecord>,
+    happened: Option<Value>,
+    actor: Actor,
+) -> store::Result<Result<String, Refusal>> {
+    let step = record.as_ref().and_then(|record| case.run.plan.step(&record.key.path).cloned());
+    let words = if happened.is_some() { "happened" } else { "did not happen" };
+    if let (Some(record), Some(step)) = (record, step) {
+        finish::settle(case, &step, record, happened, actor).await?;
+    }
+    case.go_on().await?;
+    Ok(Ok(format!("Settled that it {words}; going on with {}", case.run.id)))
+}
+
+/// The attempt at which the run stands, if it stands at one.
+fn standing<'a>(case: &'a Case<'_, '_>) -> Option<&'a StepRecord> {
+    let path = case.run.hold.as_ref()?.path.as_deref()?;
+    case.journal.last(path, case.run.pass)
+}
+
+/// Stops a run: at once if nothing is in flight, else after what is in flight has ended.
+pub(super) async fn cancel(case: &mut Case<'_, '_>, person: &Person) -> store::Result<Result<String, Refusal>> {
+    let id = case.run.id;
+    if case.run.state.is_over() {
+        return Ok(Err(Refusal::new(format!("Cannot cancel `{id}`: it is {}", case.run.state))));
+    }
+    if case.run.state.needs_people() {
+        let choices = choices(case);
+        return Ok(Err(Refusal::new(format!("Cannot cancel `{id}`: it is {}", case.run.state))
+            .hint(format!("answer it with `{}`", choices.join("`, `")))));
+    }
+    case.tell(Actor::Person(person.id.clone()), &Event::CancelAsked { run: id }).await?;
+    let in_flight = case.run.state == RunState::Running
+        && case.journal.0.iter().any(|record| {
+            record.is_open()
+                && record.due_at.is_none()
+                && record.question.is_none()
+                && (record.key.pass == Pass::Undo
+                    || case.run.plan.step(&record.key.path).is_some_and(|step| !step.reads()))
+        });
+    let is_in_doubt = case.journal.0.iter().any(|record| {
+        record.state == StepState::InDoubt
+            && record.verdict.is_none()
+            && case.journal.last(&record.key.path, record.key.pass) == Some(record)
+    });
+    if in_flight || is_in_doubt {
+        case.run.cancelled_by = Some(person.id.clone());
+        case.save().await?;
+        return Ok(Ok(format!("{id} stops after the step that is in flight")));
+    }
+    close_open(case).await?;
+    advance::fail(case, Reason::Cancelled, "", &format!("by {}", person.id)).await?;
+    Ok(Ok(format!("Cancelled {id}")))
+}
+
+/// Ends the attempts that nobody will hear of any more.
+pub(super) async fn close_open(case: &mut Case<'_, '_>) -> store::Result<()> {
+    let open: Vec<StepRecord> = case.journal.0.iter().filter(|record| record.is_open()).cloned().collect();
+    let now = case.now();
+    for record in open {
+        let error = Some("the run stopped meanwhile".to_owned());
+        let verdict = Some(Verdict::Retry);
+        case.amend(StepRecord { state: StepState::Failed, error, verdict, ended: Some(now), ..record }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Decisions of runs over a real file.

@@ -1,0 +1,156 @@
+//! Drives runs: one task for each that is at work, and one keeper of leases for all.
+//!
+//! A task makes only effects whose intent is committed, and tells what came of them before it makes the next. When the
+//! worker cannot renew its leases it stops its own tasks first; what they had begun stands in the journal as an intent.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Input, Outcome, Ports, Step, actions, decide::LEASE};
+use crate::{
+    domain::{ids::RunId, runs::StepKey, time::Time},
+    engine::{self, Engine},
+    store::{self, Wake, runs},
+};
+
+/// How often leases are renewed.
+const RENEWED: Duration = Duration::from_secs(10);
+/// The pause before a decision is asked for again when the store is in trouble.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// Drives runs until it is told to stop. What is in flight then is abandoned as an intent, which the journal keeps.
+pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToken) {
+    let owner = uuid::Uuid::now_v7().to_string();
+    let mut worker = Worker { engine, ports, owner, tasks: JoinSet::new(), driven: HashMap::new() };
+    tokio::select! {
+        () = worker.drive() => {}
+        () = stop.cancelled() => {}
+    }
+    worker.tasks.shutdown().await;
+}
+
+struct Worker {
+    engine: Arc<Engine>,
+    ports: Arc<Ports>,
+    owner: String,
+    tasks: JoinSet<()>,
+    driven: HashMap<RunId, (i64, Id, tokio::task::AbortHandle)>,
+}
+
+impl Worker {
+    async fn drive(&mut self) {
+        // The file's lock proves that no other process drives anything.
+        ask(&self.engine, &Input::Orphan).await;
+        let engine = Arc::clone(&self.engine);
+        let mut renewed = engine.now();
+        let mut held_until = renewed + LEASE;
+        loop {
+            let woken = engine.store().woken(Wake::Runs);
+            if let Err(fault) = self.take_over().await {
+                tracing::error!(%fault, "runs cannot be taken over");
+            }
+            tokio::select! {
+                () = woken => {}
+                () = engine.clock().sleep_until(renewed + RENEWED) => {
+                    let asked = engine.now();
+                    match self.renew().await {
+                        Ok(()) => held_until = asked + LEASE,
+                        Err(fault) => tracing::error!(%fault, "the leases of runs cannot be renewed"),
+                    }
+                    renewed = engine.now();
+                    if renewed >= held_until {
+                        tracing::error!("stopping what is in flight: the leases of runs have run out");
+                        self.tasks.abort_all();
+                        self.driven.clear();
+                    }
+                }
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+            }
+        }
+    }
+
+    /// Takes over what nobody drives, and stops driving what is no longer this worker's.
+    async fn take_over(&mut self) -> store::Result<()> {
+        let ours = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
+        self.driven.retain(|run, (epoch, _, task)| {
+            let is_ours = ours.contains(&(*run, *epoch));
+            if !is_ours {
+                task.abort();
+            }
+            is_ours
+        });
+        loop {
+            let claim = engine::Input::Run(Input::Claim { owner: self.owner.clone() });
+            let engine::Answer::Run(Answer::Runs(taken)) = self.engine.submit(claim).await? else { return Ok(()) };
+            if taken.is_empty() {
+                return Ok(());
+            }
+            for (run, epoch) in taken {
+                let task = self.tasks.spawn(drive(
+                    Arc::clone(&self.engine),
+                    Arc::clone(&self.ports),
+                    (run, epoch, self.owner.clone()),
+                ));
+                self.driven.insert(run, (epoch, task.id(), task));
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> store::Result<()> {
+        let renew = engine::Input::Run(Input::Renew { owner: self.owner.clone() });
+        self.engine.submit(renew).await.map(drop)
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!(%error, "the task of a run broke; it is taken up again after a restart");
+                }
+                error.id()
+            }
+        };
+        self.driven.retain(|_, (_, task, _)| *task != id);
+    }
+}
+
+/// Drives one run until it rests or is another worker's.
+async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (RunId, i64, String)) {
+    let mut outcome: Option<(StepKey, Outcome)> = None;
+    loop {
+        let step = Step {
+            run,
+            epoch,
+            owner: owner.clone(),
+            outcome: outcome.take(),
+            is_halt_file_there: (ports.is_halt_file_there)(),
+        };
+        let Answer::Next(Some(work)) = ask(&engine, &Input::Step(step)).await else { return };
+        // An action that breaks has perhaps been sent: nobody knows.
+        let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
+        let acted = acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()));
+        outcome = Some((work.key.clone(), acted));
+    }
+}
+
+/// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble.
+async fn ask(engine: &Engine, input: &Input) -> Answer {
+    loop {
+        match engine.submit(engine::Input::Run(input.clone())).await {
+            Ok(engine::Answer::Run(answer)) => return answer,
+            Ok(_) => return Answer::Done,
+            Err(fault) => {
+                tracing::error!(%fault, "a run cannot go on");
+                let at: Time = engine.now() + AFTER_TROUBLE;
+                tokio::select! {
+                    () = engine.clock().sleep_until(at) => {}
+                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
+                }
+            }
+        }
+    }
+}

@@ -1,1 +1,5 @@
 //! Stories: what people gain, told through the bot's own surface.
+
+mod crash;
+mod example_service;
+mod main_job;

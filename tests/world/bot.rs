@@ -34,7 +34,6 @@ pub(crate) struct Bot {
     folder: PathBuf,
     form: Form,
     url: String,
-    environment: Vec<(String, String)>,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,8 +42,8 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Bot {
     /// A bot over the folder that holds its `firewarden.toml`; it is not started yet.
-    pub(crate) fn new(folder: &Path, form: Form, address: SocketAddr, environment: Vec<(String, String)>) -> Self {
-        Self { child: Arc::default(), folder: folder.to_owned(), form, url: format!("http://{address}"), environment }
+    pub(crate) fn new(folder: &Path, form: Form, address: SocketAddr) -> Self {
+        Self { child: Arc::default(), folder: folder.to_owned(), form, url: format!("http://{address}") }
     }
 
     /// Where it is reached.
@@ -74,7 +73,7 @@ impl Bot {
             }
         }
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(&self.folder).envs(self.environment.iter().cloned());
+        command.args(&words[1..]).current_dir(&self.folder);
         if let Form::Story(clock) = self.form {
             command.env(CLOCK, clock.to_string()).env(CONFIG, self.folder.join("firewarden.toml"));
         }

@@ -20,9 +20,6 @@ use futures::stream;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The token that changes need.
-pub(crate) const TOKEN: &str = "checkout-token-of-the-story";
-
 /// When a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
@@ -88,7 +85,7 @@ impl ExampleService {
     pub(crate) async fn start(clock: Arc<dyn Clock>) -> Self {
         let wire = Arc::new(Scripted::default());
         let as_wire: Arc<dyn Wire> = Arc::clone(&wire) as _;
-        let checkout = Checkout::new(clock, as_wire, Some(TOKEN));
+        let checkout = Checkout::new(clock, as_wire, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -63,7 +63,7 @@ impl Hand {
 
     /// Moves time on, from deadline to deadline, and waits for the bot to be quiet at each.
     pub(crate) async fn advance(&self, by: Duration) {
-        let target = *self.now.borrow() + by;
+        let target = self.now() + by;
         self.advance_to(target).await;
     }
 
@@ -71,9 +71,10 @@ impl Hand {
     pub(crate) async fn advance_to(&self, target: Time) {
         let hand = self.clone();
         tokio::task::spawn_blocking(move || {
-            let mut earliest = hand.turn(*hand.now.borrow());
+            let now = hand.now();
+            let mut earliest = hand.turn(now);
             while let Some(at) = earliest.filter(|at| *at < target) {
-                let now = *hand.now.borrow();
+                let now = hand.now();
                 // A deadline in the past is a sleeper that has not been run yet; a step past it wakes it for sure.
                 earliest = hand.turn(at.max(now + Duration::from_millis(1)));
             }
@@ -87,7 +88,7 @@ impl Hand {
     pub(crate) async fn step(&self, at_most: Duration) {
         let hand = self.clone();
         tokio::task::spawn_blocking(move || {
-            let now = *hand.now.borrow();
+            let now = hand.now();
             if let Some(at) = hand.turn(now) {
                 hand.turn(at.clamp(now + Duration::from_millis(1), now + at_most));
             }
@@ -212,5 +213,31 @@ impl Clock for Followed {
         let _sleeper = Sleeper { clock: self, id };
         let mut now = self.now.subscribe();
         drop(now.wait_for(|now| *now >= at).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn deadlines_are_met_in_their_order_when_time_passes_over_them() {
+        let start: Time = "2026-11-23T12:00:00Z".parse().unwrap();
+        let hand = Hand::at(start);
+        let clock = Followed::follow(hand.address(), tokio::runtime::Handle::current());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for (first, then) in [(50, 10), (20, 15)] {
+            let (clock, seen) = (Arc::clone(&clock), Arc::clone(&seen));
+            tokio::spawn(async move {
+                for seconds in [first, then] {
+                    let due = clock.now() + Duration::from_secs(seconds);
+                    clock.sleep_until(due).await;
+                    held(&seen).push(clock.now().since(start).as_secs());
+                }
+            });
+        }
+        hand.advance(Duration::from_mins(2)).await;
+        assert_eq!(*held(&seen), [20, 35, 50, 60]);
+        assert_eq!(hand.now(), start + Duration::from_mins(2));
     }
 }

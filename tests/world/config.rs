@@ -1,21 +1,43 @@
-//! The configuration that stories start from: three people, one source, one service, the runbooks that are shipped.
+//! The configuration that stories start from: people, one source, one route, and the runbooks that are shipped.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::ExampleService;
 
 /// The token of Alertmanager.
 pub(crate) const SOURCE_TOKEN: &str = "alertmanager-token-of-the-story";
+/// The people of every story, and their roles.
+const PEOPLE: [(&str, &str); 3] = [("ana", "on-call"), ("ben", "on-call"), ("chris", "admin")];
+/// Where the shipped runbooks expect the service.
+const SHIPPED_API: &str = "http://127.0.0.1:9797";
 
 /// The personal token of somebody.
 pub(crate) fn token_of(person: &str) -> String {
     format!("personal-token-of-{person}")
 }
 
+/// The folder with the runbooks that are shipped.
+pub(crate) fn shipped_runbooks() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks")
+}
+
 /// What a story may change about the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
+    quiet: &'static str,
     extra: String,
+    /// Words of the shipped runbooks, and what stands in their place.
+    edits: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { quiet: "10m", extra: String::new(), edits: Vec::new() }
+    }
 }
 
 impl Config {
@@ -25,14 +47,74 @@ impl Config {
         self
     }
 
-    /// Secrets, as the bot finds them.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
-        vec![("ALERTMANAGER_TOKEN".to_owned(), SOURCE_TOKEN.to_owned())]
+    /// With another time of quiet until an incident resolves.
+    pub(crate) fn quiet(mut self, quiet: &'static str) -> Self {
+        self.quiet = quiet;
+        self
     }
 
-    /// Writes `firewarden.toml` into the folder.
+    /// With other words in the shipped runbooks.
+    pub(crate) fn edit(mut self, from: &'static str, to: &'static str) -> Self {
+        self.edits.push((from, to));
+        self
+    }
+
+    /// Writes `firewarden.toml`, the secrets and the runbooks into the folder.
     pub(crate) fn write(&self, folder: &Path, address: SocketAddr, service: &ExampleService) {
-        let text = format!("# {address} {}\n{}", service.url(), self.extra);
+        let secrets = folder.join("secrets");
+        fs::create_dir(&secrets).unwrap();
+        fs::write(secrets.join("alertmanager"), SOURCE_TOKEN).unwrap();
+        let mut people = String::new();
+        for (person, role) in PEOPLE {
+            fs::write(secrets.join(person), token_of(person)).unwrap();
+            people.push_str(&format!(
+                "[people.{person}]\nroles = [\"{role}\"]\ntoken = {{ file = \"secrets/{person}\" }}\n\n"
+            ));
+        }
+        let quiet = self.quiet;
+        let extra = &self.extra;
+        let text = format!(
+            r#"[web]
+listen = "{address}"
+
+{people}[roles.on-call]
+may = "operate"
+
+[roles.admin]
+may = "administer"
+
+[[sources]]
+name = "alertmanager"
+kind = "alertmanager"
+auth = {{ bearer = {{ file = "secrets/alertmanager" }} }}
+
+[[routes]]
+name = "checkout"
+match = ['alertname=~"Checkout.+"']
+service = "checkout"
+environment = {{ label = "env" }}
+severity = {{ label = "severity", map = {{ page = "SEV2", critical = "SEV1" }}, default = "SEV3" }}
+runbooks = ["rollback-service", "scale-service", "restart-service"]
+
+[incidents]
+quiet = "{quiet}"
+
+{extra}"#
+        );
         fs::write(folder.join("firewarden.toml"), text).unwrap();
+        self.write_runbooks(folder, &service.url());
+    }
+
+    fn write_runbooks(&self, folder: &Path, api: &str) {
+        let runbooks = folder.join("runbooks");
+        fs::create_dir(&runbooks).unwrap();
+        for file in fs::read_dir(shipped_runbooks()).unwrap() {
+            let file = file.unwrap();
+            let mut text = fs::read_to_string(file.path()).unwrap().replace(SHIPPED_API, api);
+            for (from, to) in &self.edits {
+                text = text.replace(from, to);
+            }
+            fs::write(runbooks.join(file.file_name()), text).unwrap();
+        }
     }
 }

@@ -20,6 +20,7 @@ use std::{
 };
 
 use firewarden::{
+    adapters::clock::SystemClock,
     domain::{
         ids::IncidentId,
         time::Time,
@@ -72,18 +73,10 @@ pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::new()
 }
 
-/// The time of the machine, for stories about the real program.
-struct Wall;
-
-#[async_trait::async_trait]
-impl Clock for Wall {
-    fn now(&self) -> Time {
-        Time::from_millis(jiff::Timestamp::now().as_millisecond())
-    }
-
-    async fn sleep_until(&self, at: Time) {
-        tokio::time::sleep(at.since(self.now())).await;
-    }
+/// Whether a program is installed.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// A bot with its neighbors.
@@ -102,7 +95,12 @@ pub(crate) struct World {
 impl World {
     /// The real program by the real clock, with the usual configuration.
     pub(crate) async fn start() -> Self {
-        let world = Self::prepare(None, Config::default()).await;
+        Self::start_with(Config::default()).await
+    }
+
+    /// The real program by the real clock, with another configuration.
+    pub(crate) async fn start_with(config: Config) -> Self {
+        let world = Self::prepare(None, config).await;
         world.bot.start().await;
         world
     }
@@ -128,13 +126,13 @@ impl World {
     /// Everything but the bot, by the real clock.
     pub(crate) async fn prepare(hand: Option<Hand>, config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = hand.clone().map_or_else(|| Arc::new(Wall) as _, |hand| Arc::new(hand) as _);
+        let clock: Arc<dyn Clock> = hand.clone().map_or_else(|| Arc::new(SystemClock) as _, |hand| Arc::new(hand) as _);
         let begun = clock.now();
         let service = ExampleService::start(clock).await;
         let address = free_address();
         config.write(folder.path(), address, &service);
         let form = hand.as_ref().map_or(Form::Program, |hand| Form::Story(hand.address()));
-        let bot = Bot::new(folder.path(), form, address, config.environment());
+        let bot = Bot::new(folder.path(), form, address);
         Self { bot, service, folder, hand, begun, transcript: Mutex::default(), announced: Mutex::default() }
     }
 
@@ -150,7 +148,7 @@ impl World {
 
     /// The time.
     pub(crate) fn now(&self) -> Time {
-        self.hand.as_ref().map_or_else(|| Wall.now(), Clock::now)
+        self.hand.as_ref().map_or_else(|| SystemClock.now(), Clock::now)
     }
 
     /// When the story began.
@@ -177,6 +175,18 @@ impl World {
     /// A person at the console.
     pub(crate) fn console(&self, person: &'static str) -> Console<'_> {
         Console { world: self, person }
+    }
+
+    /// Runs the real program as a person at a shell; whether it succeeded, and what it wrote.
+    pub(crate) async fn program(&self, person: &'static str, arguments: &[&str]) -> (bool, String) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_firewarden"));
+        command.args(arguments).current_dir(self.folder()).stdin(std::process::Stdio::null());
+        command.env("FIREWARDEN_URL", self.url()).env("FIREWARDEN_TOKEN", config::token_of(person));
+        let output = command.output().await.unwrap();
+        let written = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let shown = written.lines().take(6).collect::<Vec<_>>().join("\n    ");
+        self.note(format!("{person} runs firewarden {}\n    {}: {shown}", arguments.join(" "), output.status));
+        (output.status.success(), written)
     }
 
     /// Kills the bot where it stands.

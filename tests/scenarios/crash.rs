@@ -1,0 +1,203 @@
+//! Killed anywhere, nothing that was promised is lost and nothing happens twice.
+//!
+//! For every shipped runbook the same small story is told again and again, each time with the bot killed at another
+//! place: at each outgoing request, before it is carried out and after it but before the answer, and at each commit,
+//! when it is durable and nobody has been told. The sweep ends when a story was told without a kill.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use firewarden::{
+    domain::{runs::StepState, timeline},
+    store,
+};
+use futures::{StreamExt, stream};
+
+use crate::world::{Config, Fault, Moment, Which, World, alert, is_installed};
+
+/// A runbook, and the alert that sets it off.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    runbook: &'static str,
+    alert: &'static str,
+}
+
+const CASES: [Case; 3] = [
+    Case { runbook: "rollback-service", alert: "CheckoutErrorRate" },
+    Case { runbook: "scale-service", alert: "CheckoutSaturated" },
+    Case { runbook: "restart-service", alert: "CheckoutStuck" },
+];
+
+/// Where the bot is killed.
+#[derive(Debug, Clone, Copy)]
+enum Kill {
+    Request(usize, Moment),
+    Commit(usize),
+}
+
+/// How many stories are told at the same time.
+const AT_ONCE: usize = 3;
+/// A sweep that is longer than this does not end.
+const LONGEST: usize = 150;
+/// How long a story may take on the real clock.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nothing acknowledged is lost and nothing happens twice, wherever a request is cut off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn killed_at_any_request_every_effect_happens_once() {
+    for case in CASES {
+        for moment in [Moment::Before, Moment::After] {
+            sweep(case, |place| Kill::Request(place, moment)).await;
+        }
+    }
+}
+
+/// Nothing acknowledged is lost and nothing happens twice, whichever commit was the last thing that the bot did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn killed_at_any_commit_every_effect_happens_once() {
+    if !is_installed("strace") {
+        println!("left out: killing the bot at every commit, for want of `strace`");
+        return;
+    }
+    for case in CASES {
+        sweep(case, Kill::Commit).await;
+    }
+}
+
+/// Tells the story with each kill until one does not strike any more.
+async fn sweep(case: Case, kill: impl Fn(usize) -> Kill) {
+    let begun = Instant::now();
+    let mut told = stream::iter((1..=LONGEST).map(&kill)).map(|kill| survives(case, kill)).buffered(AT_ONCE);
+    let mut kills = 0;
+    while let Some(was_killed) = told.next().await {
+        if !was_killed {
+            println!("{}: survived {kills} kills in {:.0?}: {:?}", case.runbook, begun.elapsed(), kill(1));
+            assert!(kills > 0, "nothing was killed");
+            return;
+        }
+        kills += 1;
+    }
+    panic!("{}: {LONGEST} kills and no end", case.runbook);
+}
+
+/// Tells the story of one run with one kill; whether it struck.
+async fn survives(case: Case, kill: Kill) -> bool {
+    let world = World::prepare_at_noon(Config::default()).await;
+    world.note(format!("{}: {kill:?}", case.runbook));
+    // Killed processes leave no time to log what they were about to.
+    world.announce("");
+    if case.runbook == "rollback-service" {
+        world.service.checkout.release("v43", true);
+    }
+    let under = match kill {
+        Kill::Request(number, moment) => {
+            let bot = world.bot.clone();
+            let strike = Fault::Strike(Arc::new(move || bot.kill()));
+            world.service.plan(Which::Number(number), moment, strike);
+            Vec::new()
+        }
+        Kill::Commit(number) => ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("inject=fdatasync:signal=SIGKILL:when={number}")])
+            .collect(),
+    };
+    world.bot.launch(&under);
+    world.bot.came_up().await;
+    let was_killed = Telling::of(&world, case).tell().await;
+    if world.bot.is_alive() {
+        world.bot.stop().await.unwrap_or_else(|| panic!("the bot does not end"));
+    }
+    holds(&world, case).await;
+    was_killed
+}
+
+/// What has been acknowledged in a story.
+struct Telling<'a> {
+    world: &'a World,
+    case: Case,
+    is_alert_taken: bool,
+    is_noted: bool,
+    is_approved: bool,
+    was_killed: bool,
+}
+
+impl<'a> Telling<'a> {
+    fn of(world: &'a World, case: Case) -> Self {
+        Self { world, case, is_alert_taken: false, is_noted: false, is_approved: false, was_killed: false }
+    }
+
+    /// Does what senders and people do, again when they were not answered, until the run is over.
+    async fn tell(mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "{} does not come to an end", self.case.runbook);
+            if !self.world.bot.is_alive() {
+                assert!(!self.was_killed, "the bot died once more");
+                self.was_killed = true;
+                self.world.restart().await;
+            }
+            if self.goes_on().await {
+                return self.was_killed;
+            }
+        }
+    }
+
+    /// Does the next thing; whether the run is over.
+    async fn goes_on(&mut self) -> bool {
+        let world = self.world;
+        if !self.is_alert_taken {
+            let alertmanager = world.alertmanager();
+            let body = alertmanager.body("firing", &[&alert(self.case.alert).service("checkout")]);
+            self.is_alert_taken = alertmanager.posts(&body).await == Some(200);
+            return false;
+        }
+        if !self.is_noted {
+            let line = "/incident note incident:INC-1 text:\"all hands\"";
+            self.is_noted = world.console("ana").says_under(line, "note").await.is_done();
+            return false;
+        }
+        let seen = world.console("ana").sees("/runbook show name:RUN-1").await;
+        match state(&seen) {
+            Some("waiting for people") if !self.is_approved => {
+                let line = "/runbook answer question:APR-1 answer:approve";
+                self.is_approved = world.console("ben").says_under(line, "approval").await.is_done();
+            }
+            Some("done") => return true,
+            Some("running" | "waiting" | "waiting for people") => world.clock().step(Duration::from_secs(20)).await,
+            Some(other) => panic!("the run is {other}:\n{seen}"),
+            None => {}
+        }
+        false
+    }
+}
+
+/// The state in the card of a run; `None` if there is none to see.
+fn state(seen: &str) -> Option<&str> {
+    seen.lines().find_map(|line| line.trim().strip_prefix("State")).map(str::trim)
+}
+
+/// What holds of the world and the journal once a story is over.
+async fn holds(world: &World, case: Case) {
+    let effects = world.service.checkout.effects();
+    assert_eq!(effects.len(), 1, "{} changes the service once: {effects:?}", case.runbook);
+    let store = world.store().await;
+    let mut reader = store.read().await.unwrap();
+
+    let runs = store::runs::newest(&mut reader, 10).await.unwrap();
+    assert_eq!(runs.len(), 1, "there is one run");
+    let journal = store::runs::journal(&mut reader, runs[0].id).await.unwrap();
+    let open: Vec<_> = journal.0.iter().filter(|record| record.state == StepState::Intent).collect();
+    assert!(open.is_empty(), "intents are left open: {open:?}");
+
+    for chain in store::timeline::chains(&mut reader).await.unwrap() {
+        let entries = store::timeline::entries(&mut reader, chain).await.unwrap();
+        timeline::verify(&entries).unwrap();
+        let notes = entries.iter().filter(|entry| entry.draft.text.contains("all hands")).count();
+        assert_eq!(notes, usize::from(chain != timeline::Chain::System), "the note of {chain} stands once");
+    }
+    drop(reader);
+    store.close().await;
+}

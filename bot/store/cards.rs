@@ -145,6 +145,14 @@ fn wake(tx: &mut Tx) {
     tx.wake(Wake::Pages);
 }
 
+/// The cards of an incident: its own and those that belong in its thread, in the order of their subjects.
+pub async fn of_incident(reader: &mut Reader, incident: IncidentId) -> Result<Vec<Shown>> {
+    let rows = reader
+        .rows("select * from cards where incident = $1 order by subject, changed_at", &[incident.0.into()])
+        .await?;
+    rows.iter().map(card).collect()
+}
+
 fn card(row: &Row) -> Result<Shown> {
     Ok(Shown {
         subject: row.text("subject")?,

@@ -12,6 +12,7 @@ use super::{Fault, FaultKind, Result};
 /// Every migration that was ever shipped, in order: number, what it changes, statements.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "the log", include_str!("../../migrations/0001_the_log.sql")),
+    (2, "alerts", include_str!("../../migrations/0002_alerts.sql")),
     (3, "incidents", include_str!("../../migrations/0003_incidents.sql")),
     (4, "runs", include_str!("../../migrations/0004_runs.sql")),
 ];

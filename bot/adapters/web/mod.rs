@@ -10,12 +10,15 @@ pub mod credentials;
 mod health;
 mod plain;
 mod say;
+#[cfg(test)]
+mod tests;
+mod webhooks;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -55,35 +58,45 @@ pub struct Web {
 struct Site {
     engine: Arc<Engine>,
     gate: Arc<Gate>,
-    #[expect(dead_code, reason = "read by the webhooks")]
     body_limit: usize,
     metrics: Option<PrometheusHandle>,
     is_behind_tls: bool,
     checks: Vec<(&'static str, Check)>,
     stop: CancellationToken,
     sessions: console::session::Sessions,
+    marks: console::live::Marks,
 }
 
 /// Everything that can be asked over HTTP.
 pub fn router(web: Web) -> Router {
     let Web { engine, gate, body_limit, metrics, is_behind_tls, checks, stop } = web;
     let sessions = console::session::Sessions::default();
-    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, checks, stop, sessions });
+    let marks = console::live::Marks::default();
+    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, checks, stop, sessions, marks });
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/webhooks/alertmanager", post(webhooks::alertmanager))
+        .route("/webhooks/alertmanager/{source}", post(webhooks::alertmanager_named))
+        .route("/webhooks/generic/{source}", post(webhooks::generic))
         .route("/api/say", post(say::say))
         .route("/api/commands", get(say::commands))
         .route("/api/complete", get(say::complete))
+        .merge(console::routes())
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)
         .layer(middleware::from_fn(answers::surely))
         .with_state(site)
 }
 
-async fn nothing() -> Response {
-    Trouble::new(StatusCode::NOT_FOUND, "There is nothing at this address").into_response()
+async fn nothing(headers: HeaderMap) -> Response {
+    let trouble = Trouble::new(StatusCode::NOT_FOUND, "There is nothing at this address");
+    let kinds = headers.get(header::ACCEPT).and_then(|kinds| kinds.to_str().ok());
+    if kinds.is_some_and(|kinds| kinds.contains("text/html")) {
+        return console::page::sorry(&trouble);
+    }
+    trouble.into_response()
 }
 
 async fn not_so() -> Response {

@@ -1,0 +1,111 @@
+//! The page of one incident: its card, the runs and questions that belong to it, what was said, and its timeline.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use maud::{Markup, html};
+
+use super::{
+    draw::{self, Pen},
+    overview::{self, Drawn, halts, render},
+    page::{self, Place},
+    session::Session,
+};
+use crate::{
+    adapters::web::{Site, answers::Trouble},
+    domain::{
+        duration,
+        ids::IncidentId,
+        timeline::{Chain, Entry},
+    },
+    engine::{View, chat::Subject, features},
+    store::{self, cards, posts, timeline},
+};
+
+/// A silence in the timeline that is worth a mark.
+const GAP: Duration = Duration::from_mins(5);
+
+/// `GET /incidents/INC-1`.
+pub(in crate::adapters::web) async fn show(
+    State(site): State<Arc<Site>>,
+    session: Session,
+    Path(name): Path<String>,
+) -> Result<Response, Response> {
+    let missing = || {
+        page::sorry(
+            &Trouble::new(StatusCode::NOT_FOUND, format!("There is no incident `{name}`"))
+                .hint("`/incident list` shows those that are open"),
+        )
+    };
+    let id: IncidentId = name.parse().map_err(|_| missing())?;
+    let pen = Pen { now: site.engine.now(), csrf: &session.csrf, about: Some(id) };
+    let live = look(&site, id, pen).await.map_err(|fault| page::sorry(&fault.into()))?;
+    let live = live.ok_or_else(missing)?;
+    Ok(page::page(&id.to_string(), Place::Elsewhere, &session, pen, &live))
+}
+
+async fn look(site: &Site, id: IncidentId, pen: Pen<'_>) -> store::Result<Option<Markup>> {
+    let rules = site.engine.rules();
+    let mut reader = site.engine.read().await?;
+    let halted = halts(&mut reader, pen).await?;
+    let entries = timeline::entries(&mut reader, Chain::Incident(id)).await?;
+    let said = posts::of_incident(&mut reader, id).await?;
+    let shown = cards::of_incident(&mut reader, id).await?;
+    let mut view = View { reader: &mut reader, now: pen.now, rules: &rules };
+    let own = features::card(&mut view, &Subject::Incident(id)).await?;
+    if own.is_none() && entries.is_empty() {
+        return Ok(None);
+    }
+    let mut others = render(&mut view, shown).await?;
+    others.retain(|one| one.subject != Subject::Incident(id));
+    others.sort_by_key(|one| std::cmp::Reverse(one.changed_at));
+    Ok(Some(html! {
+        (halted)
+        h1.sr { (id) }
+        div.columns {
+            div.cards {
+                @if let Some(card) = &own { (draw::card(card, Some(&Subject::Incident(id)), pen)) }
+                (runs(&others, pen))
+                @if !said.is_empty() {
+                    section.messages aria-labelledby="messages" {
+                        h2 #messages { "Messages" }
+                        ol { @for post in said.iter().rev() { (overview::post(post, pen)) } }
+                    }
+                }
+            }
+            section aria-labelledby="timeline" {
+                h2 #timeline { "Timeline, UTC" span.count { (entries.len()) } }
+                (chain(&entries, pen))
+            }
+        }
+    }))
+}
+
+fn runs(others: &[Drawn], pen: Pen<'_>) -> Markup {
+    html! {
+        @if !others.is_empty() {
+            section aria-labelledby="runs" {
+                h2 #runs { "Runs and questions" }
+                @for one in others { (draw::card(&one.card, Some(&one.subject), pen)) }
+            }
+        }
+    }
+}
+
+/// The entries in their order, with a mark where a while went by in between.
+fn chain(entries: &[Entry], pen: Pen<'_>) -> Markup {
+    let before = std::iter::once(None).chain(entries.iter().map(Some));
+    html! {
+        ol.timeline {
+            @for (previous, entry) in before.zip(entries) {
+                @let gap = previous.map(|previous| entry.at.since(previous.at)).filter(|gap| *gap >= GAP);
+                @if let Some(gap) = gap { li.gap { (duration::human(gap)) } }
+                (draw::entry(entry, pen))
+            }
+        }
+    }
+}

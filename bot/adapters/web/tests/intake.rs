@@ -1,0 +1,185 @@
+//! What machines send: only whom the gate knows, only what can be read, acknowledged only when it is kept.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{Method, StatusCode},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+
+use super::{Keys, LIMIT, Server};
+use crate::{domain::time::Time, store};
+
+const ONE: &str = r#"[{"alertname": "Down"}]"#;
+
+fn basic(pair: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(pair))
+}
+
+fn signature(secret: &str, at: i64, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{at}.{body}").as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+#[tokio::test]
+async fn a_source_is_taken_by_its_credentials_and_sent_away_without() {
+    let server = Server::new().await;
+    let (right, wrong) = (basic("am:word"), basic("am:other"));
+    let cases = [
+        ("/webhooks/alertmanager", "Bearer old-token", StatusCode::ACCEPTED),
+        ("/webhooks/alertmanager", "bearer new-token", StatusCode::ACCEPTED),
+        ("/webhooks/alertmanager/prom", "Bearer new-token", StatusCode::ACCEPTED),
+        ("/webhooks/alertmanager", &right, StatusCode::ACCEPTED),
+        ("/webhooks/alertmanager/backup", &right, StatusCode::ACCEPTED),
+        ("/webhooks/alertmanager", "", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", "Bearer ", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", "Bearer old-toke", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", "old-token", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", "Basic old-token", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", "Bearer am:word", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", "Bearer ada-token", StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager", &wrong, StatusCode::UNAUTHORIZED),
+        ("/webhooks/alertmanager/backup", "Bearer new-token", StatusCode::FORBIDDEN),
+        ("/webhooks/generic/prom", "Bearer new-token", StatusCode::FORBIDDEN),
+        ("/webhooks/generic/nagios", "Bearer new-token", StatusCode::FORBIDDEN),
+    ];
+    for (path, authorization, expected) in cases {
+        let told = server.post(path, &[("authorization", authorization)], ONE).await;
+        assert_eq!(told.status, expected, "{path} with `{authorization}`: {}", told.text);
+    }
+}
+
+#[tokio::test]
+async fn a_signature_counts_for_this_body_and_this_moment_once() {
+    let server = Server::new().await;
+    let now = server.trial.engine.now().millis() / 1000;
+    let send = async |at: i64, signature: &str, body: &str| {
+        let headers = [("x-firewarden-time", at.to_string()), ("x-firewarden-signature", signature.to_owned())];
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        server.post("/webhooks/generic/nagios", &headers, body).await.status
+    };
+    let first = signature("first", now, ONE);
+    assert_eq!(send(now, &first, ONE).await, StatusCode::ACCEPTED);
+    assert_eq!(send(now, &format!("sha256={}", signature("second", now, ONE)), ONE).await, StatusCode::ACCEPTED);
+    assert_eq!(send(now, &signature("third", now, ONE), ONE).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(now, &first, "[]").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(now + 1, &first, ONE).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(now, "zz", ONE).await, StatusCode::UNAUTHORIZED);
+    let old = now - 301;
+    assert_eq!(send(old, &signature("first", old, ONE), ONE).await, StatusCode::UNAUTHORIZED);
+    let ahead = now + 301;
+    assert_eq!(send(ahead, &signature("first", ahead, ONE), ONE).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(i64::MAX, &signature("first", i64::MAX, ONE), ONE).await, StatusCode::UNAUTHORIZED);
+
+    let heard = async || {
+        let mut reader = server.trial.engine.read().await.unwrap();
+        reader.row("select count(*) as n from inputs", &[]).await.unwrap().unwrap().int("n").unwrap()
+    };
+    let before = heard().await;
+    assert_eq!(send(now, &first, ONE).await, StatusCode::ACCEPTED, "a repeat is acknowledged");
+    assert_eq!(heard().await, before, "and says nothing new");
+    server.trial.clock.pass(Duration::from_secs(301));
+    assert_eq!(send(now, &first, ONE).await, StatusCode::UNAUTHORIZED, "later not even that");
+}
+
+#[tokio::test]
+async fn a_rotated_secret_stops_counting_at_once() {
+    let server = Server::new().await;
+    let headers = [("authorization", "Bearer old-token")];
+    assert_eq!(server.post("/webhooks/alertmanager", &headers, ONE).await.status, StatusCode::ACCEPTED);
+    server.gate.adopt(Keys::default());
+    assert_eq!(server.post("/webhooks/alertmanager", &headers, ONE).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_with_its_place() {
+    let server = Server::new().await;
+    let headers = [("authorization", "Bearer old-token"), ("content-type", "text/plain")];
+    let told = server.post("/webhooks/alertmanager", &headers, "nonsense").await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST);
+    assert!(told.json()["error"].as_str().unwrap().starts_with("`alerts[3].startsAt`: "), "{}", told.text);
+    assert_eq!(told.json()["hint"], "mend it");
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
+    let server = Server::new().await;
+    let headers = [("authorization", "Bearer old-token")];
+    let fits = format!("{ONE}{}", " ".repeat(LIMIT - ONE.len()));
+    assert_eq!(server.post("/webhooks/alertmanager", &headers, &fits).await.status, StatusCode::ACCEPTED);
+    let told = server.post("/webhooks/alertmanager", &headers, &format!("{fits} ")).await;
+    assert_eq!(told.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(told.json()["hint"].as_str().unwrap().contains("body_limit"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_kept_and_nothing_is_acknowledged_once_the_store_is_gone() {
+    let server = Server::new().await;
+    let headers = [("authorization", "Bearer old-token")];
+    let two = r#"[{"alertname": "Down"}, {"alertname": "Größe 🔥"}]"#;
+    let told = server.post("/webhooks/alertmanager", &headers, two).await;
+    assert_eq!((told.status, told.json()), (StatusCode::ACCEPTED, json!({ "alerts": 2, "truncated": 0 })));
+    let mut reader = server.trial.engine.read().await.unwrap();
+    let kept = reader.row("select count(*) as n from alerts", &[]).await.unwrap().unwrap();
+    assert_eq!(kept.int("n").unwrap(), 2);
+    drop(reader);
+
+    server.trial.engine.store().close().await;
+    let told = server.post("/webhooks/alertmanager", &headers, ONE).await;
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE, "{}", told.text);
+    assert_eq!(told.header("retry-after"), "5");
+    assert!(!told.text.contains(".db"), "a sender learns nothing of the machine: {}", told.text);
+    assert_eq!(server.get("/readyz", &[]).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.get("/healthz", &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn trouble_with_a_chat_is_a_warning_and_turns_no_alert_away() {
+    let server = Server::new().await;
+    let told = server.get("/readyz", &[]).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    assert_eq!(told.json()["warnings"], json!({ "discord": "it is not connected" }));
+
+    struct Page(Time);
+    impl store::Decision for Page {
+        type Answer = ();
+        async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+            let body = json!({});
+            let page =
+                store::posts::NewPost { channel: "ops", is_page: true, incident: None, body: &body, expires_at: None };
+            store::posts::add(tx, &page, self.0).await.map(drop)
+        }
+    }
+    server.trial.engine.store().decide(Page(server.trial.engine.now())).await.unwrap();
+    server.trial.clock.pass(Duration::from_secs(90));
+    let told = server.get("/readyz", &[]).await;
+    assert_eq!(
+        (told.status, &told.json()["warnings"]["delivery"]),
+        (StatusCode::OK, &json!("a page has waited for 90 s"))
+    );
+}
+
+#[tokio::test]
+async fn the_metrics_ask_for_a_token_only_where_there_is_one() {
+    assert_eq!(Server::new().await.get("/metrics", &[]).await.status, StatusCode::NOT_FOUND);
+    let scrapers = vec![super::Fingerprint::of("scrape").unwrap()];
+    let server = Server::with(Keys { scrapers, ..super::keys() }).await;
+    assert_eq!(server.get("/metrics", &[]).await.status, StatusCode::UNAUTHORIZED);
+    let told = server.get("/metrics", &[("authorization", "Bearer scrape")]).await;
+    assert_eq!(told.status, StatusCode::NOT_FOUND, "let in, though nothing is recorded here");
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_and_a_method_that_is_none_are_told() {
+    let server = Server::new().await;
+    assert_eq!(server.get("/nonsense", &[]).await.json()["error"], "There is nothing at this address");
+    let page = server.get("/nonsense", &[("accept", "text/html")]).await;
+    assert!(page.status == StatusCode::NOT_FOUND && page.text.starts_with("<!DOCTYPE html>"), "{}", page.text);
+    let told = server.ask(Method::DELETE, "/webhooks/alertmanager", &[], Body::empty()).await;
+    assert_eq!(told.status, StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,167 @@
+//! What people do: say lines from a shell, sign in, read the page and press its buttons.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::{Keys, Server};
+use crate::{
+    domain::time::Time,
+    engine::chat::{Button, Card, Line, Message, Shortcut, Span, Tone},
+    store,
+};
+
+struct Said {
+    message: Message,
+    now: Time,
+}
+
+impl store::Decision for Said {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+        let body = serde_json::to_value(&self.message)?;
+        let post =
+            store::posts::NewPost { channel: "ops", is_page: true, incident: None, body: &body, expires_at: None };
+        store::posts::add(tx, &post, self.now).await.map(drop)
+    }
+}
+
+async fn show(server: &Server, message: Message) {
+    let now = server.trial.engine.now();
+    server.trial.engine.store().decide(Said { message, now }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_line_from_a_shell_needs_a_personal_token() {
+    let server = Server::new().await;
+    let body = json!({ "line": "/nonsense", "key": "k" }).to_string();
+    for authorization in ["", "Bearer nobody", "Basic YWRhLXRva2Vu", "Bearer old-token"] {
+        let told = server.post("/api/say", &[("authorization", authorization)], &body).await;
+        assert_eq!(told.status, StatusCode::UNAUTHORIZED, "`{authorization}`");
+        assert_eq!(told.header("www-authenticate"), "Bearer realm=\"firewarden\"");
+    }
+    let told = server.post("/api/say", &[("authorization", "Bearer ada-token")], &body).await;
+    assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(told.json(), json!({ "error": "There is no command `/nonsense`", "hint": "try `/help`" }));
+}
+
+#[tokio::test]
+async fn a_cookie_alone_says_nothing() {
+    let server = Server::new().await;
+    let (cookie, _) = server.sign_in("ada-token").await;
+    let told = server.post("/api/say", &[("cookie", &cookie)], r#"{"line": "/nonsense"}"#).await;
+    assert_eq!(told.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.get("/api/commands", &[("cookie", &cookie)]).await.status, StatusCode::OK);
+    assert_eq!(server.get("/api/commands", &[]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_request_to_say_something_that_is_none_is_told_its_place() {
+    let server = Server::new().await;
+    let headers = [("authorization", "Bearer ada-token")];
+    let told = server.post("/api/say", &headers, r#"{"line": 7}"#).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST);
+    assert!(told.json()["error"].as_str().unwrap().starts_with("`line`: "), "{}", told.text);
+    let long = json!({ "line": "x".repeat(100_000) }).to_string();
+    assert_eq!(server.post("/api/say", &headers, &long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_stranger_is_asked_to_sign_in_and_comes_back_to_where_they_wanted() {
+    let server = Server::new().await;
+    let told = server.get("/incidents/INC-1", &[]).await;
+    assert_eq!((told.status, told.header("location")), (StatusCode::SEE_OTHER, "/login?to=/incidents/INC-1"));
+    let told = server.send("/login", "", &[("token", "wrong"), ("to", "/log")]).await;
+    assert_eq!(told.status, StatusCode::UNAUTHORIZED);
+    assert!(told.text.contains("This token is nobody's") && told.text.contains("value=\"/log\""), "{}", told.text);
+    let told = server.send("/login", "", &[("token", "ada-token"), ("to", "/log")]).await;
+    assert_eq!(told.header("location"), "/log");
+    for elsewhere in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        let told = server.send("/login", "", &[("token", "ada-token"), ("to", elsewhere)]).await;
+        assert_eq!(told.header("location"), "/", "{elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_is_refused() {
+    let server = Server::new().await;
+    let (cookie, csrf) = server.sign_in("ada-token").await;
+    let (_, of_bob) = server.sign_in("bob-token").await;
+    for word in ["", "guess", &of_bob] {
+        for (path, field) in [("/console/say", ("line", "/nonsense")), ("/console/press", ("press", "1.ack.INC-1"))] {
+            let told = server.send(path, &cookie, &[("csrf", word), field]).await;
+            assert_eq!(told.status, StatusCode::FORBIDDEN, "{path} with `{word}`");
+        }
+        assert_eq!(server.send("/logout", &cookie, &[("csrf", word)]).await.status, StatusCode::FORBIDDEN);
+    }
+    let told = server.send("/console/say", &cookie, &[("csrf", &csrf), ("line", "/nonsense")]).await;
+    assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(told.text.contains("There is no command <code>/nonsense</code>"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token_with_signing_out_and_after_a_shift() {
+    let server = Server::new().await;
+    let (cookie, csrf) = server.sign_in("ada-token").await;
+    let is_in = async |cookie: &str| server.get("/", &[("cookie", cookie)]).await.status == StatusCode::OK;
+    assert!(is_in(&cookie).await);
+    assert_eq!(server.send("/logout", &cookie, &[("csrf", &csrf)]).await.status, StatusCode::SEE_OTHER);
+    assert!(!is_in(&cookie).await);
+
+    let (cookie, _) = server.sign_in("ada-token").await;
+    server.trial.clock.pass(std::time::Duration::from_hours(11));
+    assert!(is_in(&cookie).await, "used within the shift");
+    server.trial.clock.pass(std::time::Duration::from_hours(13));
+    assert!(!is_in(&cookie).await);
+
+    let (cookie, _) = server.sign_in("ada-token").await;
+    server.gate.adopt(Keys::default());
+    assert!(!is_in(&cookie).await);
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_stays_text_on_the_page() {
+    let server = Server::new().await;
+    let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
+    let line = Line::text(evil).code(evil).strong(evil);
+    let line = line.with(Span::Link { text: "here".to_owned(), url: "javascript:alert(3)".to_owned() });
+    let card = Card::new(Tone::Urgent, line.clone()).fact(evil, line.clone()).block(line.clone());
+    let card = card.row(vec![Button::new(evil, Shortcut::new("run", &[&evil, &"INC-1"]))]);
+    show(&server, Message { lines: vec![line], card: Some(card), files: Vec::new() }).await;
+    let (cookie, _) = server.sign_in("ada-token").await;
+    let page = server.get("/", &[("cookie", &cookie)]).await;
+    assert!(page.text.contains("&lt;script&gt;alert(1)"), "{}", page.text);
+    for raw in ["<script>alert", "<img src=x", "href=\"javascript"] {
+        assert!(!page.text.contains(raw), "{raw} in {}", page.text);
+    }
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'"));
+    assert!(!page.text.contains("style=") && !page.text.contains("onclick"), "nothing stands inline");
+    assert_eq!(page.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn a_button_that_is_none_and_an_incident_that_is_none_are_told() {
+    let server = Server::new().await;
+    let (cookie, csrf) = server.sign_in("ada-token").await;
+    let told = server.send("/console/press", &cookie, &[("csrf", &csrf), ("press", "1.nonsense")]).await;
+    assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for name in ["INC-999", "nonsense", "%3Cscript%3E"] {
+        let told = server.get(&format!("/incidents/{name}"), &[("cookie", &cookie)]).await;
+        assert_eq!(told.status, StatusCode::NOT_FOUND);
+        assert!(!told.text.contains("<script>a") && told.text.contains("There is no incident"), "{}", told.text);
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_the_page_may_be_kept_by_browsers() {
+    let server = Server::new().await;
+    for (path, kind) in [
+        ("/assets/console.css", "text/css; charset=utf-8"),
+        ("/assets/console.js", "text/javascript; charset=utf-8"),
+        ("/assets/icon.svg", "image/svg+xml"),
+    ] {
+        let told = server.get(path, &[]).await;
+        assert_eq!((told.status, told.header("content-type")), (StatusCode::OK, kind));
+        assert!(told.header("cache-control").contains("immutable"));
+    }
+}

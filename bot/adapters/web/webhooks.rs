@@ -1,0 +1,124 @@
+//! Where alerts come in: a 202 means that they are durable.
+//!
+//! A source proves itself before its body is read, unless the proof is a signature over the body. What cannot be
+//! understood gets a 400 with its place in the body; while nothing can be written the answer is a 503, and senders come
+//! again by themselves.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{
+    Site, Source, SourceKind,
+    answers::{Trouble, whole},
+    credentials::Shown,
+};
+
+/// `POST /webhooks/alertmanager`: the source is the one whose credentials these are.
+pub(super) async fn alertmanager(site: State<Arc<Site>>, request: Request) -> Response {
+    receive(&site, SourceKind::Alertmanager, None, request).await
+}
+
+/// `POST /webhooks/alertmanager/<source>`: the same, for one source.
+pub(super) async fn alertmanager_named(site: State<Arc<Site>>, Path(name): Path<String>, request: Request) -> Response {
+    receive(&site, SourceKind::Alertmanager, Some(&name), request).await
+}
+
+/// `POST /webhooks/generic/<source>`.
+pub(super) async fn generic(site: State<Arc<Site>>, Path(name): Path<String>, request: Request) -> Response {
+    receive(&site, SourceKind::Generic, Some(&name), request).await
+}
+
+async fn receive(site: &Site, kind: SourceKind, name: Option<&str>, request: Request) -> Response {
+    let begun = Instant::now();
+    let mut source = None;
+    let response = take(site, (kind, name), request, &mut source).await.unwrap_or_else(IntoResponse::into_response);
+    let source = source.unwrap_or_else(|| "unknown".to_owned());
+    let status = response.status();
+    if status.is_client_error() {
+        tracing::warn!(source, status = status.as_u16(), "a delivery was refused");
+    }
+    let code = status.as_str().to_owned();
+    metrics::counter!("firewarden_intake_requests_total", "source" => source.clone(), "status" => code).increment(1);
+    metrics::histogram!("firewarden_intake_seconds", "source" => source).record(begun.elapsed().as_secs_f64());
+    response
+}
+
+async fn take(
+    site: &Site,
+    (kind, name): (SourceKind, Option<&str>),
+    request: Request,
+    known_as: &mut Option<String>,
+) -> Result<Response, Trouble> {
+    let keys = site.gate.keys();
+    let (head, body) = request.into_parts();
+    let proven = prove(site, &keys.sources, &head.headers, body).await?;
+    let source = proven.source;
+    *known_as = Some(source.name.clone());
+    if source.kind != kind || name.is_some_and(|name| name != source.name) {
+        let place = match source.kind {
+            SourceKind::Alertmanager => format!("/webhooks/alertmanager/{}", source.name),
+            SourceKind::Generic => format!("/webhooks/generic/{}", source.name),
+        };
+        return Err(Trouble::new(
+            StatusCode::FORBIDDEN,
+            format!("The source `{}` may not send to this address", source.name),
+        )
+        .hint(format!("it sends to `{place}`")));
+    }
+    let mut batch = (source.parse)(&proven.body).map_err(|malformed| {
+        let place = if malformed.json_path.is_empty() { "body" } else { &malformed.json_path };
+        let trouble = Trouble::new(StatusCode::BAD_REQUEST, format!("`{place}`: {}", malformed.what));
+        match malformed.hint {
+            Some(hint) => trouble.hint(hint),
+            None => trouble,
+        }
+    })?;
+    // The same signature is the same delivery: sent again, by its sender or by somebody who overheard it, it says
+    // nothing new.
+    if let (None, Some(signature)) = (&batch.source_key, proven.signature) {
+        batch.source_key = Some(format!("signed:{signature}"));
+    }
+    let truncated = batch.truncated;
+    let receipt = site.engine.receive(batch).await?;
+    metrics::counter!("firewarden_intake_alerts_total", "source" => source.name.clone())
+        .increment(receipt.alerts.try_into().unwrap_or(u64::MAX));
+    Ok((StatusCode::ACCEPTED, Json(json!({ "alerts": receipt.alerts, "truncated": truncated }))).into_response())
+}
+
+/// A delivery whose sender is known.
+struct Proven<'a> {
+    source: &'a Source,
+    body: Bytes,
+    signature: Option<String>,
+}
+
+async fn prove<'a>(site: &Site, sources: &'a [Source], headers: &HeaderMap, body: Body) -> Result<Proven<'a>, Trouble> {
+    let shown = Shown::read(headers);
+    if let Some(source) = sources.iter().find(|source| source.admits(&shown)) {
+        let body = whole(body, site.body_limit).await?;
+        return Ok(Proven { source, body, signature: None });
+    }
+    let signing: Vec<_> = sources.iter().filter_map(|source| Some((source, source.signing(headers)?))).collect();
+    if signing.is_empty() {
+        return Err(Trouble::new(StatusCode::UNAUTHORIZED, "The credentials are no source's")
+            .hint("send the source's token as `Authorization: Bearer …`, its user and password, or a signature"));
+    }
+    let body = whole(body, site.body_limit).await?;
+    let now = site.engine.now();
+    for (source, signing) in signing {
+        if let Some(signature) = signing.verified(headers, &body, now) {
+            return Ok(Proven { source, body, signature: Some(signature) });
+        }
+    }
+    Err(Trouble::new(StatusCode::UNAUTHORIZED, "The signature is not right, or too old").hint(
+        "sign the time in Unix seconds, a dot and the body with HMAC-SHA256, and send time and signature in headers",
+    ))
+}

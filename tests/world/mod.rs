@@ -10,6 +10,7 @@ pub(crate) mod checkout;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod console;
+pub(crate) mod discord;
 pub(crate) mod prometheus;
 
 use std::{

@@ -105,13 +105,11 @@ pub fn after_quiet(incident: &Incident, counts: Counts) -> AfterQuiet {
         return AfterQuiet::Nothing;
     }
     let doubts = doubts(incident, counts);
-    match incident.phase {
-        Phase::Monitoring if doubts.is_empty() => AfterQuiet::Resolve,
+    if doubts.is_empty() {
         // A person moved it back on purpose although its alerts are over: that is left alone.
-        _ if doubts.is_empty() => AfterQuiet::Nothing,
-        _ if incident.asked_at.is_some() => AfterQuiet::Nothing,
-        _ => AfterQuiet::Ask(doubts),
+        return if incident.phase == Phase::Monitoring { AfterQuiet::Resolve } else { AfterQuiet::Nothing };
     }
+    if incident.asked_at.is_some() { AfterQuiet::Nothing } else { AfterQuiet::Ask(doubts) }
 }
 
 /// What becomes of an incident when an alert of its group fires.

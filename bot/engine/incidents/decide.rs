@@ -11,17 +11,15 @@ use super::{
     News,
     acts::{self, QUIET},
     cards,
+    entries::{fired_event, membership, new_membership, speaker, told_by_bot, told_by_source},
+    placing::{Place, is_opener},
 };
 use crate::{
     domain::{
-        alerts::{AlertState, What},
+        alerts::What,
         ids::IncidentId,
-        incidents::{
-            AfterQuiet, Event, Grouping, Incident, Mark, Member, Milestone, Milestones, OnFire, Origin, Phase,
-            resolving,
-        },
+        incidents::{AfterQuiet, Event, Grouping, Incident, Mark, Member, Milestone, OnFire, Phase, resolving},
         people::Actor,
-        routes::{self, Join, OpenGroup, Reason},
         timeline::Draft,
     },
     engine::{
@@ -34,9 +32,6 @@ use crate::{
         timers,
     },
 };
-
-/// How many incidents of a group are looked at, newest first.
-const LOOKED_AT: i64 = 10;
 
 /// Takes up what happened to alerts and tells what came of it.
 pub async fn take(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<Vec<News>> {
@@ -79,42 +74,45 @@ pub(super) fn quiet_is_over<'a>(
     })
 }
 
-/// Where an alert goes.
-enum Place {
-    /// Into this incident.
-    In(IncidentId, Grouping),
-    /// Into a new one, with the earlier one of its group.
-    New(Option<IncidentId>, Grouping),
-    /// Nowhere: it stays quiet, because this incident was declined.
-    Quiet(IncidentId),
-}
-
 /// The incidents that the alerts of one decision are about.
 #[derive(Default)]
-struct Desk {
-    files: BTreeMap<IncidentId, File>,
+pub(super) struct Desk {
+    pub(super) files: BTreeMap<IncidentId, File>,
     told: Vec<News>,
 }
 
 /// One incident on the desk.
-struct File {
-    incident: Incident,
-    is_new: bool,
-    is_touched: bool,
-    has_fired: bool,
-    has_quieted: bool,
+pub(super) struct File {
+    pub(super) incident: Incident,
+    /// Whether this decision opened it.
+    pub(super) is_new: bool,
+    /// What this decision has found about its alerts.
+    pub(super) latest: Latest,
     /// Why people are paged.
-    page: Option<&'static str>,
+    pub(super) page: Option<&'static str>,
+}
+
+/// What a decision has found about the alerts of an incident, the latest of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Latest {
+    /// Nothing: it was only looked at.
+    Nothing,
+    /// Something was told that changes no alert's state.
+    Told,
+    /// One fires.
+    Fired,
+    /// One does not fire any more, as far as is known.
+    Quieted,
 }
 
 impl File {
-    fn of(incident: Incident) -> Self {
-        Self { incident, is_new: false, is_touched: false, has_fired: false, has_quieted: false, page: None }
+    pub(super) fn of(incident: Incident) -> Self {
+        Self { incident, is_new: false, latest: Latest::Nothing, page: None }
     }
 }
 
 impl Desk {
-    async fn file(&mut self, context: &mut Context<'_>, id: IncidentId) -> store::Result<&mut File> {
+    pub(super) async fn file(&mut self, context: &mut Context<'_>, id: IncidentId) -> store::Result<&mut File> {
         use std::collections::btree_map::Entry;
         match self.files.entry(id) {
             Entry::Occupied(file) => Ok(file.into_mut()),
@@ -135,7 +133,7 @@ impl Desk {
                     let quiet = Membership { is_quiet: true, ..membership(item, id, &member, context) };
                     incidents::put_alert(context.tx, &quiet).await?;
                 }
-                self.file(context, id).await?.is_touched = true;
+                self.file(context, id).await?.told();
                 Ok(())
             }
             Place::New(earlier, grouping) => {
@@ -146,121 +144,6 @@ impl Desk {
         }
     }
 
-    async fn place(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<Place> {
-        if let Some(member) = incidents::of_alert(context.tx, &item.alert.key).await? {
-            let incident = &self.file(context, member.incident).await?.incident;
-            if resolving::stays_quiet(incident, member.is_quiet, item.decision.severity) {
-                return Ok(Place::Quiet(incident.id));
-            }
-            if incident.phase.is_open() {
-                return Ok(Place::In(incident.id, Grouping::SameAlert));
-            }
-            if incident.phase == Phase::Declined && member.is_quiet {
-                return Ok(Place::New(Some(incident.id), Grouping::WorseThanDeclined));
-            }
-        }
-        let key = &item.decision.group;
-        let mut known = incidents::by_group(context.tx, &key.text(), LOOKED_AT).await?;
-        let mut open = Vec::new();
-        for incident in &mut known {
-            let file = self.files.get(&incident.id);
-            if let Some(file) = file {
-                *incident = file.incident.clone();
-            }
-            if incident.phase.is_open() {
-                let fires = file.is_some_and(|file| file.has_fired)
-                    || incidents::counts(context.tx, incident.id).await?.firing > 0;
-                let last = incident.last_fired_at.unwrap_or(incident.opened_at);
-                let last_fired = if fires { context.now } else { last };
-                open.push(OpenGroup { incident: incident.id, key: key.clone(), last_fired });
-            }
-        }
-        let settings = &context.rules.incidents;
-        let newest = known.first();
-        Ok(match routes::grouping(&open, key, context.now, settings.join_within) {
-            Join::Same(id) => Place::In(id, Grouping::SameGroup),
-            Join::Quiet(id) => Place::New(Some(id), Grouping::GroupQuiet),
-            Join::New => match newest {
-                Some(last) if matches!(resolving::on_fire(last, context.now, settings), OnFire::Reopen(_)) => {
-                    Place::In(last.id, Grouping::ResolvedLately)
-                }
-                Some(last) => Place::New(Some(last.id), Grouping::EarlierIsOver),
-                None => Place::New(None, Grouping::NewGroup),
-            },
-        })
-    }
-
-    /// Opens an incident for the alert; the alert itself has yet to join.
-    async fn open(
-        &mut self,
-        context: &mut Context<'_>,
-        item: &alerts::News,
-        earlier: Option<IncidentId>,
-    ) -> store::Result<IncidentId> {
-        let (alert, decision) = (&item.alert, &item.decision);
-        let said =
-            |name: &str| alert.annotations.get(name).map(|text| first_line(text)).filter(|text| !text.is_empty());
-        let title = said("summary").unwrap_or_else(|| alert.labels.alertname().to_owned());
-        let mut incident = Incident {
-            id: IncidentId(0),
-            title,
-            summary: said("description").unwrap_or_default(),
-            severity: decision.severity,
-            peak_severity: decision.severity,
-            phase: Phase::Triage,
-            phase_since: context.now,
-            prior_phase: None,
-            service: decision.service.clone(),
-            environment: decision.environment.clone(),
-            route: Some(decision.route.clone()),
-            group: Some(decision.group.text()),
-            channel: decision.channel.clone().unwrap_or_else(|| context.rules.default_channel.clone()),
-            runbooks: decision.runbooks.clone(),
-            pages: decision.page.clone(),
-            origin: Origin::Alert,
-            opened_at: context.now,
-            last_fired_at: None,
-            truncated: 0,
-            roles: BTreeMap::new(),
-            milestones: Milestones::default(),
-            earlier: earlier.into_iter().collect(),
-            merged_into: None,
-            asked_at: None,
-            open_runs: 0,
-        };
-        incident.id = incidents::open_new(context.tx, &incident).await?;
-        let event = Event::IncidentOpened {
-            title: incident.title.clone(),
-            severity: incident.severity,
-            service: incident.service.clone(),
-            environment: incident.environment.clone(),
-            route: decision.route.clone(),
-            reason: decision.reason.code().to_owned(),
-            started: alert.starts_at,
-        };
-        let opened = context.tell(incident.id, told_by_bot(item, &event)).await?;
-        if let Some(earlier) = earlier {
-            let linked = Draft::new(Actor::Bot, &Event::LinkedToEarlier { earlier });
-            context.tell(incident.id, linked).await?;
-        }
-        let source = speaker(item);
-        let milestones = &mut incident.milestones;
-        if let Some(at) = alert.starts_at {
-            let mark = Mark::new(at, source.clone(), context.now, opened).at_the_latest();
-            milestones.set(Milestone::Started, mark);
-        }
-        milestones.set(Milestone::Detected, Mark::new(alert.fired_at, source, context.now, opened));
-        milestones.set(Milestone::Declared, Mark::new(context.now, Actor::Bot, context.now, opened));
-        let page = match decision.reason {
-            Reason::NoRoute => Some("no_route"),
-            Reason::Matched if !decision.page.is_empty() => Some("opened"),
-            Reason::Matched => None,
-        };
-        let id = incident.id;
-        self.files.insert(id, File { is_new: true, page, ..File::of(incident) });
-        Ok(id)
-    }
-
     async fn joins(
         &mut self,
         context: &mut Context<'_>,
@@ -269,8 +152,7 @@ impl Desk {
         grouping: Grouping,
     ) -> store::Result<()> {
         let file = self.file(context, id).await?;
-        file.is_touched = true;
-        file.has_fired = true;
+        file.latest = Latest::Fired;
         let before = incidents::alert_in(context.tx, id, &item.alert.key).await?;
         let goes_on = item.what == What::HeardAgain && before.is_some();
         let entry = context.tell(id, told_by_source(item, &fired_event(item, grouping, goes_on))).await?;
@@ -371,19 +253,19 @@ impl Desk {
         context.tell(id, told_by_bot(item, &event)).await?;
         let member = Membership { is_flapping: item.alert.flapping, ..before };
         incidents::put_alert(context.tx, &member).await?;
-        self.file(context, id).await?.is_touched = true;
+        self.file(context, id).await?.told();
         Ok(())
     }
 
     /// Moves what has cleared to monitoring, watches over the quiet, and writes every incident that was touched.
     async fn settle(mut self, context: &mut Context<'_>) -> store::Result<Vec<News>> {
-        for file in self.files.values_mut().filter(|file| file.is_touched) {
+        for file in self.files.values_mut().filter(|file| file.latest != Latest::Nothing) {
             let id = file.incident.id;
             let counts = incidents::counts(context.tx, id).await?;
             if counts.firing > 0 {
                 file.incident.asked_at = None;
                 timers::clear(context.tx, QUIET, &id.to_string()).await?;
-            } else if file.incident.phase.is_open() && file.has_quieted {
+            } else if file.incident.phase.is_open() && file.latest == Latest::Quieted {
                 if counts.are_cleared() {
                     self.told.extend(monitor(context, &mut file.incident).await?);
                 }
@@ -402,10 +284,16 @@ impl Desk {
 }
 
 impl File {
+    /// Something was told in it, so its card changes.
+    fn told(&mut self) {
+        if self.latest == Latest::Nothing {
+            self.latest = Latest::Told;
+        }
+    }
+
     /// An alert of it does not fire any more, as far as is known.
     fn quiets(&mut self, item: &alerts::News, context: &Context<'_>) {
-        self.is_touched = true;
-        self.has_quieted = true;
+        self.latest = Latest::Quieted;
         let last = item.alert.last_fired(context.now);
         self.incident.last_fired_at = Some(self.incident.last_fired_at.map_or(last, |known| known.max(last)));
     }
@@ -425,27 +313,6 @@ async fn monitor(context: &mut Context<'_>, incident: &mut Incident) -> store::R
     Ok(Some(News::PhaseMoved { incident: id, from, to }))
 }
 
-fn is_opener(grouping: Grouping) -> bool {
-    match grouping {
-        Grouping::NewGroup | Grouping::GroupQuiet | Grouping::EarlierIsOver | Grouping::WorseThanDeclined => true,
-        Grouping::SameAlert | Grouping::SameGroup | Grouping::ResolvedLately => false,
-    }
-}
-
-fn fired_event(item: &alerts::News, grouping: Grouping, goes_on: bool) -> Event {
-    let alert = Member::of(&item.alert);
-    if goes_on {
-        return Event::AlertHeardAgain { alert };
-    }
-    Event::AlertFired {
-        alert,
-        severity: item.decision.severity,
-        grouping,
-        is_again: item.what != What::Fired,
-        starts_at: item.alert.starts_at,
-    }
-}
-
 fn fires_again(incident: &Incident, item: &alerts::News) -> Line {
     Line::new()
         .code(item.alert.labels.alertname())
@@ -455,64 +322,10 @@ fn fires_again(incident: &Incident, item: &alerts::News) -> Line {
         .code(incident.phase.word())
 }
 
-/// How the alert stands in an incident that it is in already.
-fn membership(item: &alerts::News, id: IncidentId, before: &Membership, context: &Context<'_>) -> Membership {
-    Membership { joined_at: before.joined_at, ..new_membership(item, id, context) }
-}
-
-fn new_membership(item: &alerts::News, id: IncidentId, context: &Context<'_>) -> Membership {
-    let alert = &item.alert;
-    Membership {
-        incident: id,
-        key: alert.key.clone(),
-        name: alert.labels.alertname().to_owned(),
-        severity: item.decision.severity,
-        episode: alert.episode,
-        state: alert.state,
-        is_flapping: alert.flapping,
-        is_quiet: false,
-        joined_at: context.now,
-        fired_at: alert.fired_at,
-        cleared_at: alert.resolved_at.filter(|_| alert.state == AlertState::Resolved),
-        cleared_in: None,
-        silent_since: alert.silent_since(),
-    }
-}
-
-fn speaker(item: &alerts::News) -> Actor {
-    Actor::Source(item.source.clone().unwrap_or_else(|| item.alert.source.clone()))
-}
-
-fn told_by_source(item: &alerts::News, event: &Event) -> Draft {
-    with_clock(item, Draft::new(speaker(item), event))
-}
-
-fn told_by_bot(item: &alerts::News, event: &Event) -> Draft {
-    with_clock(item, Draft::new(Actor::Bot, event))
-}
-
-fn with_clock(item: &alerts::News, draft: Draft) -> Draft {
-    match item.source_at {
-        Some(at) => draft.source_at(at),
-        None => draft,
-    }
-}
-
 fn add_new(list: &mut Vec<String>, names: &[String]) {
     for name in names {
         if !list.contains(name) {
             list.push(name.clone());
         }
     }
-}
-
-/// The first line of a text from outside, at most 200 characters.
-fn first_line(text: &str) -> String {
-    let line = text.trim().lines().next().unwrap_or_default();
-    let mut letters = line.chars();
-    let mut kept: String = letters.by_ref().take(200).collect();
-    if letters.next().is_some() {
-        kept.push('…');
-    }
-    kept
 }

@@ -73,7 +73,7 @@ pub(super) fn timeline<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<
         let left_out = entries.len().saturating_sub(most);
         let mut message = Message::default();
         if left_out > 0 {
-            let text: String = entries.iter().map(|entry| format!("{}\n", written(entry))).collect();
+            let text = entries.iter().map(written).collect::<Vec<_>>().join("\n");
             message.files.push(File { name: format!("{}-timeline.txt", incident.id), text });
             message = message.and(format!("The newest {most} of {} entries; the file has all", entries.len()));
         }

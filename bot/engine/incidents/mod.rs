@@ -4,8 +4,10 @@ pub mod acts;
 pub mod cards;
 mod commands;
 pub mod decide;
+mod entries;
 mod looks;
 mod names;
+mod placing;
 mod responses;
 #[cfg(test)]
 mod tests;

@@ -1,45 +1,17 @@
 //! Incidents and which alerts belong to them.
 
+mod alerts;
+
+pub use self::alerts::{
+    Membership, alert_in, alerts, counts, end_quiet, is_flapping, keep_quiet, last_clearing, move_alerts, names,
+    of_alert, put_alert,
+};
 use super::{Bind, Fault, Reader, Result, Row, Tx, row::json};
 use crate::domain::{
-    alerts::AlertState,
-    ids::{AlertKey, IncidentId},
-    incidents::{Counts, Incident, Phase},
+    ids::IncidentId,
+    incidents::{Incident, Phase},
     severity::Severity,
-    time::Time,
-    timeline::EntryRef,
 };
-
-/// An alert in an incident.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Membership {
-    /// The incident.
-    pub incident: IncidentId,
-    /// The alert.
-    pub key: AlertKey,
-    /// Its `alertname`.
-    pub name: String,
-    /// How bad its route makes it.
-    pub severity: Severity,
-    /// Its latest episode in this incident.
-    pub episode: u32,
-    /// How it stands.
-    pub state: AlertState,
-    /// Whether it changes too often for automation to act on it.
-    pub is_flapping: bool,
-    /// Whether it stays quiet until it resolves, because the incident was declined.
-    pub is_quiet: bool,
-    /// When it joined.
-    pub joined_at: Time,
-    /// When its latest episode began, as it was heard.
-    pub fired_at: Time,
-    /// When it ended, while it is resolved.
-    pub cleared_at: Option<Time>,
-    /// The entry that says so.
-    pub cleared_in: Option<EntryRef>,
-    /// Since when nothing was heard of it, while it is stale.
-    pub silent_since: Option<Time>,
-}
 
 /// Which incidents a list shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -217,153 +189,6 @@ pub async fn add_group(tx: &mut Tx, id: IncidentId, group: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes how an alert stands in an incident; when it joined is kept.
-pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
-    tx.execute(
-        "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
-         joined_at, fired_at, cleared_at, cleared_in, silent_since) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-         on conflict (incident, alert_key) do update set name = excluded.name, severity = excluded.severity, \
-         episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
-         is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
-         cleared_in = excluded.cleared_in, silent_since = excluded.silent_since",
-        &[
-            member.incident.0.into(),
-            (&member.key.0).into(),
-            (&member.name).into(),
-            member.severity.number().into(),
-            i64::from(member.episode).into(),
-            member.state.word().into(),
-            member.is_flapping.into(),
-            member.is_quiet.into(),
-            member.joined_at.into(),
-            member.fired_at.into(),
-            member.cleared_at.into(),
-            member.cleared_in.map(|entry| entry.to_string()).as_deref().into(),
-            member.silent_since.into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// The alert in the newest incident that it belongs to. Merging moves alerts, so that is never a merged one.
-pub async fn of_alert(reader: &mut Reader, key: &AlertKey) -> Result<Option<Membership>> {
-    let row = reader
-        .row("select * from incident_alerts where alert_key = $1 order by incident desc limit 1", &[(&key.0).into()])
-        .await?;
-    row.as_ref().map(membership).transpose()
-}
-
-/// The alert in this incident.
-pub async fn alert_in(reader: &mut Reader, id: IncidentId, key: &AlertKey) -> Result<Option<Membership>> {
-    let row = reader
-        .row("select * from incident_alerts where incident = $1 and alert_key = $2", &[id.0.into(), (&key.0).into()])
-        .await?;
-    row.as_ref().map(membership).transpose()
-}
-
-/// The alerts of an incident, those that fire first, at most `limit`.
-pub async fn alerts(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<Vec<Membership>> {
-    let rows = reader
-        .rows(
-            "select * from incident_alerts where incident = $1 order by case state when 'firing' then 0 \
-             when 'stale' then 1 else 2 end, severity, name, alert_key limit $2",
-            &[id.0.into(), limit.into()],
-        )
-        .await?;
-    rows.iter().map(membership).collect()
-}
-
-/// How the alerts of an incident stand.
-pub async fn counts(reader: &mut Reader, id: IncidentId) -> Result<Counts> {
-    let rows = reader
-        .rows("select state, count(*) as count from incident_alerts where incident = $1 group by state", &[id.0.into()])
-        .await?;
-    let mut counts = Counts::default();
-    for row in rows {
-        let count = u64::try_from(row.int("count")?).unwrap_or(0);
-        match state(&row)? {
-            AlertState::Firing => counts.firing = count,
-            AlertState::Stale => counts.stale = count,
-            AlertState::Resolved => counts.resolved = count,
-        }
-    }
-    Ok(counts)
-}
-
-/// When the last alert of the incident ended, and which entry says so.
-pub async fn last_clearing(reader: &mut Reader, id: IncidentId) -> Result<Option<(Time, Option<EntryRef>)>> {
-    let row = reader
-        .row(
-            "select cleared_at, cleared_in from incident_alerts where incident = $1 and cleared_at is not null \
-             order by cleared_at desc limit 1",
-            &[id.0.into()],
-        )
-        .await?;
-    row.map(|row| {
-        let entry = row.opt_text("cleared_in")?.map(|text| text.parse()).transpose().map_err(Fault::defect)?;
-        Ok((row.time("cleared_at")?, entry))
-    })
-    .transpose()
-}
-
-/// How often each alert name stands in each state, those that fire first.
-pub async fn names(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<Vec<(String, AlertState, i64)>> {
-    let rows = reader
-        .rows(
-            "select name, state, count(*) as count from incident_alerts where incident = $1 group by name, state \
-             order by case state when 'firing' then 0 when 'stale' then 1 else 2 end, count desc, name limit $2",
-            &[id.0.into(), limit.into()],
-        )
-        .await?;
-    rows.iter().map(|row| Ok((row.text("name")?, state(row)?, row.int("count")?))).collect()
-}
-
-/// Whether an alert of the incident changes too often for automation to act on it.
-pub async fn is_flapping(reader: &mut Reader, id: IncidentId) -> Result<bool> {
-    let row = reader
-        .row("select 1 as found from incident_alerts where incident = $1 and is_flapping = 1 limit 1", &[id.0.into()])
-        .await?;
-    Ok(row.is_some())
-}
-
-/// The alerts of the incident that have not resolved stay quiet until they do. Says how many.
-pub async fn keep_quiet(tx: &mut Tx, id: IncidentId) -> Result<u64> {
-    tx.execute("update incident_alerts set is_quiet = 1 where incident = $1 and state <> 'resolved'", &[id.0.into()])
-        .await
-}
-
-/// The alerts of the incident are told of again.
-pub async fn end_quiet(tx: &mut Tx, id: IncidentId) -> Result<()> {
-    tx.execute("update incident_alerts set is_quiet = 0 where incident = $1", &[id.0.into()]).await?;
-    Ok(())
-}
-
-/// Moves alerts and group keys from one incident to another, where they are not in it yet. Says how many alerts.
-pub async fn move_alerts(tx: &mut Tx, from: IncidentId, into: IncidentId) -> Result<u64> {
-    let moved = tx
-        .execute(
-            "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
-             joined_at, fired_at, cleared_at, cleared_in, silent_since) select $2, alert_key, name, severity, episode, state, \
-             is_flapping, 0, joined_at, fired_at, cleared_at, cleared_in, silent_since from incident_alerts where incident = $1 \
-             on conflict (incident, alert_key) do update set episode = excluded.episode, state = excluded.state, \
-             is_flapping = excluded.is_flapping, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
-             cleared_in = excluded.cleared_in, silent_since = excluded.silent_since where excluded.episode >= incident_alerts.episode",
-            &[from.0.into(), into.0.into()],
-        )
-        .await?;
-    tx.execute("delete from incident_alerts where incident = $1", &[from.0.into()]).await?;
-    tx.execute(
-        "insert into incident_groups (group_key, incident) select group_key, $2 from incident_groups \
-         where incident = $1 on conflict do nothing",
-        &[from.0.into(), into.0.into()],
-    )
-    .await?;
-    tx.execute("delete from incident_groups where incident = $1", &[from.0.into()]).await?;
-    Ok(moved)
-}
-
 struct Documents {
     runbooks: String,
     pages: String,
@@ -418,11 +243,6 @@ fn severity(row: &Row, column: &str) -> Result<Severity> {
     Severity::numbered(number).ok_or_else(|| Fault::defect(format!("column `{column}` is no severity: {number}")))
 }
 
-fn state(row: &Row) -> Result<AlertState> {
-    let word = row.text("state")?;
-    AlertState::named(&word).ok_or_else(|| Fault::defect(format!("column `state` is no alert's state: {word}")))
-}
-
 fn incident(row: &Row) -> Result<Incident> {
     let prior = row.opt_text("prior_phase")?;
     Ok(Incident {
@@ -451,23 +271,5 @@ fn incident(row: &Row) -> Result<Incident> {
         merged_into: row.opt_int("merged_into")?.map(IncidentId),
         asked_at: row.opt_time("asked_at")?,
         open_runs: u64::try_from(row.int("open_runs")?).unwrap_or(0),
-    })
-}
-
-fn membership(row: &Row) -> Result<Membership> {
-    Ok(Membership {
-        incident: IncidentId(row.int("incident")?),
-        key: AlertKey(row.text("alert_key")?),
-        name: row.text("name")?,
-        severity: severity(row, "severity")?,
-        episode: u32::try_from(row.int("episode")?).unwrap_or(u32::MAX),
-        state: state(row)?,
-        is_flapping: row.is("is_flapping")?,
-        is_quiet: row.is("is_quiet")?,
-        joined_at: row.time("joined_at")?,
-        fired_at: row.time("fired_at")?,
-        cleared_at: row.opt_time("cleared_at")?,
-        cleared_in: row.opt_text("cleared_in")?.map(|text| text.parse()).transpose().map_err(Fault::defect)?,
-        silent_since: row.opt_time("silent_since")?,
     })
 }

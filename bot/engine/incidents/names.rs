@@ -34,8 +34,8 @@ pub(super) fn services<'a>(
         let typed = typed.trim().to_lowercase();
         let mut names = incidents::services(view.reader, &typed, MOST).await?;
         let routes = view.rules.routes.iter().chain([&view.rules.default_route]);
-        let named = routes.filter_map(|route: &Route| route.service.as_ref()).flat_map(Pick::texts);
-        names.extend(named.filter(|name| name.to_lowercase().contains(&typed)).map(str::to_owned));
+        let from_routes = routes.filter_map(|route: &Route| route.service.as_ref()).flat_map(Pick::texts);
+        names.extend(from_routes.filter(|name| name.to_lowercase().contains(&typed)).map(str::to_owned));
         names.sort_by_key(|name| (!name.to_lowercase().starts_with(&typed), name.clone()));
         names.dedup();
         Ok(names.into_iter().map(|name| (name, String::new())).collect())

@@ -1,3 +1,4 @@
 //! Puts the parts together into the program.
 
+pub mod config;
 pub mod demo;

@@ -1,0 +1,364 @@
+//! The shape of `firewarden.toml`, as people write it.
+//!
+//! No secret stands in this file: what is secret is named, by a variable of the environment or by a file. An unknown
+//! setting is refused, for a misspelled one would otherwise be silently without effect.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    adapters::generic::GenericMapping,
+    domain::{alerts, duration, incidents, people::Capability, routes::Route, runbooks::plan::Mode},
+};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    /// Where everything is kept.
+    pub store: StoreSection,
+    /// What is listened to.
+    pub web: WebSection,
+    /// Where the secrets of runbooks are.
+    pub secrets: SecretsSection,
+    /// Who is who, by the names that the bot uses for them.
+    pub people: BTreeMap<String, PersonSection>,
+    /// What each role allows.
+    pub roles: BTreeMap<String, RoleSection>,
+    /// What everybody may do who can reach the bot.
+    pub everyone: Option<EveryoneSection>,
+    /// Who sends alerts.
+    pub sources: Vec<SourceSection>,
+    /// How alerts are told apart, and when they are stale or flap.
+    pub alerts: alerts::Settings,
+    /// What alerts mean, in the order in which they are tried.
+    pub routes: Vec<Route>,
+    /// What an alert means that no route takes, and what routes leave out.
+    pub default_route: Option<Route>,
+    /// How incidents group, resolve and reopen.
+    pub incidents: incidents::Settings,
+    /// Where the runbooks are.
+    pub runbooks: RunbooksSection,
+    /// What holds for every chat.
+    pub chat: ChatSection,
+    /// Discord; without it the console is the only chat.
+    pub discord: Option<DiscordSection>,
+    /// Who is told when the bot itself is in trouble.
+    pub emergency: Option<EmergencySection>,
+    /// Who is told that the bot works.
+    pub heartbeat: Option<HeartbeatSection>,
+    /// What is logged, and how.
+    pub log: LogSection,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSection {
+    /// The database file.
+    pub path: PathBuf,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self { path: "firewarden.db".into() }
+    }
+}
+
+/// `[web]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebSection {
+    /// Address and port.
+    pub listen: String,
+    /// The address under which people reach the page.
+    pub public_url: Option<String>,
+    /// The longest delivery of alerts, in bytes.
+    pub body_limit: usize,
+    /// Tokens that may read `/metrics`; without one everybody may who can reach it.
+    pub metrics_token: Option<SecretList>,
+}
+
+impl Default for WebSection {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            public_url: None,
+            body_limit: crate::adapters::web::BODY_LIMIT,
+            metrics_token: None,
+        }
+    }
+}
+
+/// `[secrets]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretsSection {
+    /// A folder with one file for each secret.
+    pub directory: Option<PathBuf>,
+}
+
+/// Where a secret is; never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "where the secret is, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, and never the secret itself"
+)]
+pub enum SecretRef {
+    /// In this variable of the environment.
+    Env {
+        /// The variable.
+        env: String,
+    },
+    /// In this file.
+    File {
+        /// The file; a relative path begins at the folder of the configuration.
+        file: PathBuf,
+    },
+}
+
+/// One secret, or two while one takes the other's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "where the secret is, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, or a list of two; never the secret itself"
+)]
+pub enum SecretList {
+    /// One.
+    One(SecretRef),
+    /// Several that all hold.
+    Several(Vec<SecretRef>),
+}
+
+impl SecretList {
+    /// All of them.
+    pub fn all(&self) -> &[SecretRef] {
+        match self {
+            SecretList::One(one) => std::slice::from_ref(one),
+            SecretList::Several(several) => several,
+        }
+    }
+}
+
+/// One text, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a text, or a list of texts")]
+pub enum Texts {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Texts {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Texts::One(one) => std::slice::from_ref(one),
+            Texts::Several(several) => several,
+        }
+    }
+}
+
+/// `[people.<name>]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PersonSection {
+    /// Their Discord user ids.
+    pub discord: Option<Texts>,
+    /// Their roles.
+    pub roles: Vec<String>,
+    /// Their personal token for the page and the command line.
+    pub token: Option<SecretList>,
+}
+
+/// `[roles.<name>]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleSection {
+    /// What it allows; each holds those before it.
+    pub may: Capability,
+    /// The Discord role ids that stand for it.
+    #[serde(default)]
+    pub discord: Option<Texts>,
+}
+
+/// `[everyone]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EveryoneSection {
+    /// What everybody may do.
+    pub may: Capability,
+}
+
+/// `[[sources]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSection {
+    /// Its name; a generic source posts to `/webhooks/generic/<name>`.
+    pub name: String,
+    /// What it speaks.
+    pub kind: SourceKind,
+    /// How it proves who it is.
+    pub auth: Auth,
+    /// The only services for which it may set off runbooks.
+    #[serde(default)]
+    pub services: Option<Vec<String>>,
+    /// The only runbooks that it may set off.
+    #[serde(default)]
+    pub runbooks: Option<Vec<String>>,
+    /// Where the parts of an alert stand in its JSON.
+    #[serde(default)]
+    pub mapping: Option<GenericMapping>,
+}
+
+/// What a source speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// Alertmanager's webhook.
+    Alertmanager,
+    /// Any JSON, by the mapping.
+    Generic,
+}
+
+/// How a source proves who it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    /// `Authorization: Bearer`.
+    Bearer(SecretList),
+    /// `Authorization: Basic`.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretList,
+    },
+    /// A signature, HMAC-SHA256, over the time and the body.
+    Hmac {
+        /// The key.
+        secret: SecretList,
+        /// The header with the signature.
+        #[serde(default)]
+        header: Option<String>,
+        /// The header with the time in Unix seconds.
+        #[serde(default)]
+        time_header: Option<String>,
+        /// How far that time may be from the bot's.
+        #[serde(default, with = "duration::option")]
+        tolerance: Option<Duration>,
+    },
+}
+
+impl Auth {
+    /// The secrets that hold.
+    pub fn secrets(&self) -> &SecretList {
+        match self {
+            Auth::Bearer(secrets) | Auth::Basic { password: secrets, .. } | Auth::Hmac { secret: secrets, .. } => {
+                secrets
+            }
+        }
+    }
+}
+
+/// `[runbooks]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunbooksSection {
+    /// The folder with their files; a folder that is missing holds none.
+    pub directory: PathBuf,
+    /// The most freedom that any of them gets.
+    pub mode: Mode,
+}
+
+impl Default for RunbooksSection {
+    fn default() -> Self {
+        Self { directory: "runbooks".into(), mode: Mode::Auto }
+    }
+}
+
+/// `[chat]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatSection {
+    /// The channel for what belongs to no route.
+    pub channel: String,
+}
+
+impl Default for ChatSection {
+    fn default() -> Self {
+        Self { channel: "incidents".to_owned() }
+    }
+}
+
+/// `[discord]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscordSection {
+    /// The bot's token.
+    pub token: SecretRef,
+    /// The application's id.
+    pub application: String,
+    /// The server's id.
+    pub guild: String,
+    /// Which channel id each channel's name stands for.
+    pub channels: BTreeMap<String, String>,
+    /// Another address of Discord's API.
+    #[serde(default)]
+    pub api_url: Option<String>,
+}
+
+/// `[emergency]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmergencySection {
+    /// What gets a plain POST.
+    pub url: String,
+    /// Sent along as `Authorization: Bearer`.
+    #[serde(default)]
+    pub token: Option<SecretRef>,
+}
+
+/// `[heartbeat]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatSection {
+    /// What is called while everything works.
+    pub url: String,
+    /// How often.
+    #[serde(default = "minute", with = "duration")]
+    pub every: Duration,
+}
+
+fn minute() -> Duration {
+    Duration::from_mins(1)
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// From which level on, perhaps by module: `info`, `info,firewarden::engine=debug`.
+    pub level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}

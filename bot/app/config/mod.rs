@@ -1,0 +1,142 @@
+//! The configuration: read from `firewarden.toml`, checked as a whole, and turned into rules and keys.
+//!
+//! A configuration that exists is one that was checked: whoever holds it need not look again. Every problem says where
+//! in the file it is and how to mend it.
+
+pub mod check;
+pub mod file;
+pub mod places;
+mod settle;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use secrecy::SecretString;
+
+use self::file::{File, SecretList, SecretRef};
+use crate::{
+    adapters::secrets::LocalSecrets,
+    domain::{diagnostic::Diagnostic, runbooks::words},
+};
+
+/// A configuration that was checked.
+#[derive(Clone)]
+pub struct Config {
+    /// The file, as the person named it.
+    pub path: PathBuf,
+    /// What it says.
+    pub file: File,
+    /// Where secrets are found.
+    pub secrets: Arc<LocalSecrets>,
+    text: Arc<str>,
+}
+
+/// Whether the secrets that a configuration names are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Each must be there.
+    ForSecrets,
+    /// They need not be there: the configuration is checked on another machine than it is for.
+    WithoutSecrets,
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// Every problem that was found. A file that is no TOML, or has a setting of a wrong shape, has only that one.
+    pub fn load(path: &Path, look: Look) -> Result<Self, Vec<Diagnostic>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let problem = Diagnostic::new(path, format!("it cannot be read: {error}"));
+            vec![problem.hint("copy `firewarden.example.toml` to begin with, or name another file with `--config`")]
+        })?;
+        Self::read(path, &text, look)
+    }
+
+    /// Checks a text as if it stood in this file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn read(path: &Path, text: &str, look: Look) -> Result<Self, Vec<Diagnostic>> {
+        let file: File = toml::from_str(text).map_err(|error| vec![unreadable(path, text, &error)])?;
+        let directory = file.secrets.directory.as_ref().map(|directory| beside(path, directory));
+        let config =
+            Self { path: path.to_owned(), file, secrets: Arc::new(LocalSecrets::new(directory)), text: text.into() };
+        let mut problems = check::problems(&config, look);
+        if problems.is_empty() {
+            return Ok(config);
+        }
+        problems.sort_by_key(|problem| problem.place);
+        Err(problems)
+    }
+
+    /// A path of the configuration: a relative one begins at the folder that the configuration is in.
+    pub fn beside(&self, path: &Path) -> PathBuf {
+        beside(&self.path, path)
+    }
+
+    /// The database file.
+    pub fn store_path(&self) -> PathBuf {
+        self.beside(&self.file.store.path)
+    }
+
+    /// The folder with the runbooks.
+    pub fn runbooks_directory(&self) -> PathBuf {
+        self.beside(&self.file.runbooks.directory)
+    }
+
+    /// The secret that is meant.
+    ///
+    /// # Errors
+    /// Says that it is missing and where it was looked for.
+    pub fn secret(&self, reference: &SecretRef) -> Result<SecretString, String> {
+        match reference {
+            SecretRef::Env { env } => self.secrets.in_variable(env),
+            SecretRef::File { file } => self.secrets.in_file(&self.beside(file)),
+        }
+    }
+
+    /// Those of the secrets that are there.
+    fn secrets_of(&self, list: &SecretList) -> Vec<SecretString> {
+        list.all().iter().filter_map(|reference| self.secret(reference).ok()).collect()
+    }
+}
+
+fn beside(config: &Path, path: &Path) -> PathBuf {
+    config.parent().unwrap_or(Path::new("")).join(path)
+}
+
+/// What the reader of TOML says, in words for the person who wrote the file.
+fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> Diagnostic {
+    let said = error.message().lines().next().unwrap_or("it cannot be read");
+    let quoted: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+    let problem = match (said.split_once(' '), quoted.as_slice()) {
+        (Some(("unknown", rest)), [unknown, known @ ..]) => {
+            let what = if rest.starts_with("variant") {
+                format!("`{unknown}` is not one of the words that can stand here")
+            } else {
+                format!("there is no setting `{unknown}` here")
+            };
+            let hint = match words::nearest(unknown, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => "take it out".to_owned(),
+                None => format!("there is {}", words::listed(known)),
+            };
+            Diagnostic::new(path, what).hint(hint)
+        }
+        (Some(("missing", _)), [missing]) => Diagnostic::new(path, format!("`{missing}` is missing")),
+        _ => Diagnostic::new(path, said),
+    };
+    match error.span() {
+        Some(span) => {
+            let place = places::at(text, &span);
+            problem.at(place.line, place.column)
+        }
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests;

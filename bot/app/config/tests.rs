@@ -1,0 +1,150 @@
+//! Holds the example against the types, and the words that people read against real mistakes.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../firewarden.example.toml");
+
+fn read(text: &str) -> Result<Config, String> {
+    Config::read(Path::new("firewarden.toml"), text, Look::WithoutSecrets)
+        .map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect())
+}
+
+fn problems(text: &str) -> String {
+    read(text).err().unwrap_or_default()
+}
+
+/// The example with every setting that is commented out.
+fn whole_example() -> String {
+    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => setting,
+        Some(_) | None => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The paths of all settings; places in lists do not count, nor do the names of what people name themselves.
+fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            let is_named = ["people", "roles", "labels", "annotations", "map", "channels", "silent_after_of"]
+                .iter()
+                .any(|named| at.rsplit('.').next() == Some(named));
+            for (name, value) in fields {
+                let path = if is_named { format!("{at}.*") } else { format!("{at}.{name}") };
+                found.insert(path.clone());
+                paths(value, &path, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| paths(item, at, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_example_is_clean() {
+    assert_eq!(problems(EXAMPLE), "");
+    assert_eq!(problems(&whole_example()), "");
+}
+
+#[test]
+fn the_example_shows_every_setting() {
+    let text = whole_example();
+    let (mut shown, mut there) = (BTreeSet::new(), BTreeSet::new());
+    paths(&serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap(), "", &mut shown);
+    paths(&serde_json::to_value(toml::from_str::<File>(&text).unwrap()).unwrap(), "", &mut there);
+    // The default route has these only because it is a route.
+    for name in ["name", "match", "continue"] {
+        there.remove(&format!(".default_route.{name}"));
+    }
+    // A label's map and default are shown where they are used; elsewhere they are empty.
+    there.retain(|path| !((path.ends_with(".map") || path.ends_with(".default")) && !path.contains(".severity.")));
+    there.retain(|path| !(path.starts_with(".default_route.severity.")));
+    let missing: Vec<&String> = there.difference(&shown).collect();
+    assert!(missing.is_empty(), "firewarden.example.toml does not show {missing:?}");
+}
+
+#[test]
+fn a_misspelled_setting_is_named_with_its_place() {
+    assert_eq!(
+        problems("[web]\nlissten = \"127.0.0.1:1\"\n"),
+        "firewarden.toml:2:1: there is no setting `lissten` here\n  hint: did you mean `listen`?\n"
+    );
+    assert_eq!(
+        problems("[roles.a]\nmay = \"operat\"\n"),
+        "firewarden.toml:2:7: `operat` is not one of the words that can stand here\n  hint: did you mean `operate`?\n"
+    );
+}
+
+#[test]
+fn every_problem_is_said_at_once() {
+    let text = r#"
+[web]
+listen = "8080"
+
+[people.ada]
+discord = "ada#1234"
+roles = ["oncall"]
+
+[roles.on-call]
+may = "operate"
+
+[[sources]]
+name = "am"
+kind = "generic"
+auth = { bearer = { env = "A" } }
+
+[[routes]]
+name = "a"
+page = ["role:on-cal", "somebody"]
+
+[heartbeat]
+url = "example.org"
+every = "1s"
+"#;
+    assert_eq!(
+        problems(text),
+        "firewarden.toml:3:10: `8080` is not an address with a port\n  \
+           hint: write it as `127.0.0.1:8080`, or `0.0.0.0:8080` to be reached from everywhere\n\
+         firewarden.toml:6:11: `ada#1234` is not an id of Discord\n  \
+           hint: switch on the developer mode in Discord's settings, then copy the id from the context menu\n\
+         firewarden.toml:7:10: there is no role `oncall`\n  hint: did you mean `on-call`?\n\
+         firewarden.toml:13:8: a generic source needs a `mapping`\n  hint: add `[sources.mapping]` below it\n\
+         firewarden.toml:19:1: there is no role `on-cal`\n  hint: did you mean `on-call`?\n\
+         firewarden.toml:19:1: `somebody` cannot be paged\n  hint: write `role:on-call` or `person:ada`\n\
+         firewarden.toml:22:7: `example.org` is not an address of the web\n  \
+           hint: write it whole, as `https://host/path`\n\
+         firewarden.toml:23:9: the heartbeat is called too often\n  hint: `10s` is the least, `1m` is usual\n"
+    );
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_not_repeated() {
+    for text in [
+        "[people.ada]\ntoken = \"hunter2-hunter2\"\n",
+        "[emergency]\nurl = \"https://a.example/\"\ntoken = \"hunter2-hunter2\"\n",
+    ] {
+        let said = problems(text);
+        assert!(said.contains("where the secret is") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn a_missing_secret_is_a_problem_only_where_it_is_needed() {
+    let text = "[people.ada]\ntoken = { file = \"nowhere/token\" }\n";
+    assert_eq!(problems(text), "");
+    let found = Config::read(Path::new("firewarden.toml"), text, Look::ForSecrets).err().unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].to_string().starts_with("firewarden.toml:2:9: the secret is missing: the file `nowhere/token`"));
+}
+
+#[test]
+fn the_default_route_keeps_what_it_is_not_told() {
+    let rules = read("[default_route]\nchannel = \"ops\"\n").ok().unwrap().rules();
+    assert_eq!(rules.default_route.channel.as_deref(), Some("ops"));
+    assert_eq!(rules.default_route.group_by, Some(vec!["alertname".to_owned()]));
+    assert_eq!(rules.default_route.name, "default");
+}

@@ -1,4 +1,9 @@
 //! Puts the parts together into the program.
 
+pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod halt;
+pub mod log;
+pub mod reload;
+pub mod serve;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
-    features, incidents, runs,
+    features, incidents, operations, runs,
 };
 use crate::{
     domain::{alerts::Batch, time::Time},
@@ -21,6 +21,8 @@ pub enum Input {
     Alerts(Vec<Batch>),
     /// Somebody asks for something, by a command or a button.
     Command(&'static Command, Call),
+    /// Files with rules were edited.
+    Edited(operations::Edit),
     /// A timer is due.
     Due(timers::Due),
     /// A worker of runs asks what to do.
@@ -61,6 +63,7 @@ impl Decision for Occurrence {
             }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),
             Input::Run(input) => runs::decide::decide(&mut context, input).await.map(Answer::Run),
+            Input::Edited(edit) => operations::decide::edited(&mut context, edit).await.map(|()| Answer::Done),
             Input::Due(due) => {
                 // Taken back first, so that the feature may set it anew. One that was moved meanwhile is not due.
                 if timers::take(context.tx, due).await? {

@@ -10,6 +10,7 @@ pub mod context;
 pub mod decide;
 pub mod features;
 pub mod incidents;
+pub mod operations;
 pub mod ports;
 pub mod refusal;
 pub mod rules;

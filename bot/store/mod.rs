@@ -169,6 +169,37 @@ impl Store {
     }
 }
 
+/// A store that is only read, perhaps beside the program that writes it.
+pub struct ReadOnly {
+    path: PathBuf,
+    readers: SqlitePool,
+}
+
+impl ReadOnly {
+    /// Opens a file that is there.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
+        let readers = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(|error| Fault::from(error).about(path))?;
+        Ok(Self { path: path.to_owned(), readers })
+    }
+
+    /// A snapshot to read from.
+    pub async fn read(&self) -> Result<Reader> {
+        let transaction = self.readers.begin().await.map_err(|error| Fault::from(error).about(&self.path))?;
+        Ok(Reader::snapshot(transaction))
+    }
+}
+
+/// When the store was found writable last.
+pub async fn last_beat(reader: &mut Reader) -> Result<Option<Time>> {
+    let row = reader.row("select beat_at from instance", &[]).await?;
+    row.map(|row| row.time("beat_at")).transpose()
+}
+
 /// Writes that the store is alive; the answer says that a commit is possible.
 #[derive(Debug, Clone, Copy)]
 pub struct Beat(pub Time);

@@ -81,6 +81,24 @@ pub async fn next(reader: &mut Reader, is_page: bool) -> Result<Vec<Post>> {
     rows.iter().map(post).collect()
 }
 
+/// Pages that have waited since this time or longer, those first that have waited longest.
+pub async fn pages_waiting(reader: &mut Reader, since: Time, limit: i64) -> Result<Vec<Post>> {
+    let rows = reader
+        .rows(
+            "select * from posts where state = 'waiting' and lane = 0 and created_at <= $1 order by id limit $2",
+            &[since.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(post).collect()
+}
+
+/// Messages that wait, in the order in which they are sent.
+pub async fn oldest_waiting(reader: &mut Reader, limit: i64) -> Result<Vec<Post>> {
+    let rows =
+        reader.rows("select * from posts where state = 'waiting' order by lane, id limit $1", &[limit.into()]).await?;
+    rows.iter().map(post).collect()
+}
+
 /// A chat has taken the message, under this name.
 pub async fn sent(tx: &mut Tx, id: i64, message: &str, now: Time) -> Result<()> {
     tx.execute(

@@ -138,7 +138,7 @@ fn a_missing_secret_is_a_problem_only_where_it_is_needed() {
     assert_eq!(problems(text), "");
     let found = Config::read(Path::new("firewarden.toml"), text, Look::ForSecrets).err().unwrap();
     assert_eq!(found.len(), 1);
-    assert!(found[0].to_string().starts_with("firewarden.toml:2:9: the secret is missing: the file `nowhere/token`"));
+    assert!(found[0].to_string().starts_with("firewarden.toml:2:1: the secret is missing: the file `nowhere/token`"));
 }
 
 #[test]

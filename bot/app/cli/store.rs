@@ -1,0 +1,48 @@
+//! `firewarden verify`: reads the store beside a running bot and changes nothing.
+
+use std::path::Path;
+
+use super::{Failure, say};
+use crate::{
+    app::config::{Config, Look},
+    domain::timeline::{self, Chain},
+    store::{self, ReadOnly},
+};
+
+/// Checks every chain of the timeline.
+pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
+    let config = Config::load(config, Look::WithoutSecrets)?;
+    let path = config.store_path();
+    let store = ReadOnly::open(&path).await?;
+    let mut reader = store.read().await?;
+    let (mut chains, mut count) = (0, 0);
+    let mut broken = Vec::new();
+    for chain in store::timeline::chains(&mut reader).await? {
+        let entries = store::timeline::entries(&mut reader, chain).await?;
+        chains += 1;
+        count += entries.len();
+        if let Err(error) = timeline::verify(&entries) {
+            broken.push(error.to_string());
+            continue;
+        }
+        let head = store::timeline::head(&mut reader, chain).await?;
+        let last = entries.last().map(|entry| (entry.reference.seq, entry.hash.clone()));
+        if head != last {
+            broken.push(cut_off(chain, head.map(|(seq, _)| seq), last.map(|(seq, _)| seq)));
+        }
+    }
+    if broken.is_empty() {
+        say(&format!("{} is as it was written: {count} entries in {chains} timelines", path.display()));
+        return Ok(());
+    }
+    broken.push("hint: keep a copy of the file as it is, and compare it with a backup".to_owned());
+    Err(Failure::Refused(broken.join("\n")))
+}
+
+fn cut_off(chain: Chain, written: Option<i64>, there: Option<i64>) -> String {
+    format!(
+        "timeline {chain} does not end where it was written to: at entry {}, not {}",
+        there.unwrap_or(0),
+        written.unwrap_or(0)
+    )
+}

@@ -1,0 +1,198 @@
+//! Runs the bot: puts store, engine, chats, workers and the HTTP side together, and takes them down in order.
+//!
+//! Everything that a test replaces is an argument. Whatever is killed here in the middle of something finds its way back
+//! by what is committed, so stopping waits for nothing that could take long.
+
+use std::{
+    future::IntoFuture,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::Config,
+    reload::{self, Ruleset},
+};
+use crate::{
+    adapters::{
+        clock::SystemClock,
+        console::Console,
+        http::Outbound,
+        programs::Processes,
+        web::{self, Gate, Web},
+    },
+    engine::{
+        Engine, Input,
+        chat::delivery,
+        operations,
+        ports::{Chat, Clock, Http, Programs},
+        timers,
+    },
+    store::Store,
+};
+
+/// How long the workers may take to end what they are at.
+const ENDING: Duration = Duration::from_secs(4);
+/// How long the store may take to close after that.
+const CLOSING: Duration = Duration::from_millis(800);
+
+/// What the bot is given of the world.
+pub struct Parts {
+    /// Where requests come in.
+    pub listener: TcpListener,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How requests go out.
+    pub http: Arc<dyn Http>,
+    /// How programs are run.
+    pub programs: Arc<dyn Programs>,
+    /// Cancelled when the bot is to stop.
+    pub stop: CancellationToken,
+}
+
+impl Parts {
+    /// The parts of this machine, listening where the configuration says.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn of_this_machine(config: &Config, stop: CancellationToken) -> anyhow::Result<Self> {
+        let address = &config.file.web.listen;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("Cannot listen on `{address}`\nhint: stop what uses it, or set another `web.listen`")
+        })?;
+        Ok(Self {
+            listener,
+            clock: Arc::new(SystemClock),
+            http: Arc::new(Outbound::new()),
+            programs: Arc::new(Processes),
+            stop,
+        })
+    }
+}
+
+/// Runs the bot until it is told to stop.
+///
+/// # Errors
+/// When the store cannot be opened, or a part of the bot breaks: then everything is stopped, for half a bot looks well
+/// and is not.
+pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
+    let Parts { listener, clock, http, programs, stop } = parts;
+    let metrics = recorder();
+    let store = Store::open(&config.store_path()).await?;
+    let ruleset = Ruleset::load(&config);
+    let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
+    engine.submit(Input::Started).await?;
+    ruleset.tell(&engine).await;
+    let gate = Gate::new(config.keys());
+    let chat = chat();
+
+    let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
+    for is_page in [true, false] {
+        let (engine, chat, stop) = (Arc::clone(&engine), Arc::clone(&chat), stop.clone());
+        tasks.spawn(if is_page { "pages" } else { "messages" }, delivery::work(engine, chat, is_page, stop));
+    }
+    tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
+    let outside = operations::work::Outside {
+        http: Arc::clone(&http),
+        emergency: config.file.emergency.as_ref().map(|emergency| {
+            let token = emergency.token.as_ref().and_then(|token| config.secret(token).ok());
+            (emergency.url.clone(), token)
+        }),
+        heartbeat: config.file.heartbeat.as_ref().map(|heartbeat| (heartbeat.url.clone(), heartbeat.every)),
+    };
+    tasks.spawn("operations", operations::work::work(Arc::clone(&engine), outside, stop.clone()));
+
+    let site = Web {
+        engine: Arc::clone(&engine),
+        gate: Arc::clone(&gate),
+        body_limit: config.file.web.body_limit,
+        metrics: Some(metrics),
+        is_behind_tls: config.file.web.public_url.as_ref().is_some_and(|url| url.starts_with("https:")),
+        checks: Vec::new(),
+        stop: stop.clone(),
+    };
+    let address = listener.local_addr()?;
+    let served = axum::serve(listener, web::router(site)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    tasks.spawn("web", async {
+        if let Err(error) = served.into_future().await {
+            tracing::error!(%error, "the HTTP side broke");
+        }
+    });
+    tasks.spawn("reload", reload::work(config, ruleset, (Arc::clone(&engine), gate), stop.clone()));
+    drop(programs);
+    tracing::info!(%address, store = %store.path().display(), "firewarden is at work");
+
+    let outcome = tasks.until_stopped().await;
+    if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+        tracing::warn!("the store did not close in time; what was acknowledged is safe in it");
+    }
+    tracing::info!("firewarden has stopped");
+    outcome
+}
+
+/// The chat that messages are delivered to.
+fn chat() -> Arc<dyn Chat> {
+    Arc::new(Console)
+}
+
+struct Tasks {
+    set: JoinSet<&'static str>,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.set.spawn(async move {
+            work.await;
+            name
+        });
+    }
+
+    /// Waits for the order to stop, or for a part that ends without it; then for all to end, but not for long.
+    async fn until_stopped(mut self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            ended = self.set.join_next() => {
+                if !self.stop.is_cancelled() {
+                    outcome = Err(match ended {
+                        Some(Ok(name)) => anyhow::anyhow!("The part `{name}` of the bot has ended by itself"),
+                        Some(Err(error)) => anyhow::anyhow!("A part of the bot broke: {error}"),
+                        None => anyhow::anyhow!("Nothing of the bot is at work"),
+                    });
+                    self.stop.cancel();
+                }
+            }
+        }
+        let ending = async { while self.set.join_next().await.is_some() {} };
+        if tokio::time::timeout(ENDING, ending).await.is_err() {
+            tracing::warn!(count = self.set.len(), "parts of the bot did not end in time");
+            self.set.shutdown().await;
+        }
+        outcome
+    }
+}
+
+/// The recorder of metrics. There is one in a process, however often the bot is run in it.
+fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    /// From a commit to half an hour in an outbox, in seconds.
+    const BUCKETS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 300.0, 1800.0];
+    let install = || {
+        let builder = PrometheusBuilder::new();
+        let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS);
+        let recorder = builder.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("metrics are recorded elsewhere: `/metrics` shows none");
+        }
+        operations::metrics::describe();
+        handle
+    };
+    RECORDER.get_or_init(install).clone()
+}

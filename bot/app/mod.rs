@@ -6,4 +6,5 @@ pub mod demo;
 pub mod halt;
 pub mod log;
 pub mod reload;
+pub mod ruleset;
 pub mod serve;

@@ -11,11 +11,14 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::config::{Config, Look};
+use super::{
+    config::{Config, Look},
+    ruleset::{self, Ruleset},
+};
 use crate::{
     adapters::web::Gate,
     domain::diagnostic::Diagnostic,
-    engine::{Engine, Input, Rules, operations::Edit},
+    engine::{Engine, Input, operations::Edit},
 };
 
 /// How often the files are looked at.
@@ -24,30 +27,13 @@ const LOOK: Duration = Duration::from_secs(2);
 /// What is known of a file without reading it.
 type Stamp = Option<(SystemTime, u64)>;
 
-/// The rules that come from files beside the configuration.
-#[derive(Debug, Clone, Default)]
-pub struct Ruleset {
-    /// What is wrong with them, by file.
-    problems: Vec<Diagnostic>,
-}
-
-impl Ruleset {
-    /// Reads them all. What is wrong is left out, and kept to be told.
-    pub fn load(_config: &Config) -> Self {
-        Self::default()
-    }
-
-    /// The rules in force with this configuration.
-    pub fn rules(&self, config: &Config) -> Rules {
-        config.rules()
-    }
-
-    /// Tells people what is wrong with the files that the bot started with.
-    pub async fn tell(&self, engine: &Engine) {
-        if !self.problems.is_empty() {
-            let files = self.problems.iter().map(|problem| problem.file.display().to_string()).collect();
-            tell(engine, Edit { files, problems: words(&self.problems), at_restart: Vec::new() }).await;
-        }
+/// Tells people what is wrong with the files that the bot started with.
+pub async fn tell_start(engine: &Engine, ruleset: &Ruleset) {
+    if !ruleset.problems.is_empty() {
+        let mut files: Vec<String> =
+            ruleset.problems.iter().map(|problem| problem.file.display().to_string()).collect();
+        files.dedup();
+        tell(engine, Edit { files, problems: words(&ruleset.problems), at_restart: Vec::new() }).await;
     }
 }
 
@@ -89,7 +75,7 @@ impl Watch {
             Ok(config) => {
                 edit.at_restart = at_restart(&self.config, &config);
                 self.gate.adopt(config.keys());
-                self.ruleset = Ruleset::load(&config);
+                self.ruleset = Ruleset::load(&config, &self.ruleset, Look::ForSecrets);
                 edit.problems = words(&self.ruleset.problems);
                 self.engine.adopt(self.ruleset.rules(&config));
                 self.config = config;
@@ -140,23 +126,11 @@ fn at_restart(before: &Config, after: &Config) -> Vec<String> {
 /// The files that are watched, as they are.
 fn stamps(config: &Config) -> BTreeMap<PathBuf, Stamp> {
     let mut files = vec![config.path.clone()];
-    files.extend(runbook_files(&config.runbooks_directory()));
+    files.extend(ruleset::files(&config.runbooks_directory()));
     files.into_iter().map(|path| (path.clone(), stamp(&path))).collect()
 }
 
 fn stamp(path: &Path) -> Stamp {
     let about = std::fs::metadata(path).ok()?;
     Some((about.modified().ok()?, about.len()))
-}
-
-/// The runbook files in a folder, by name.
-pub fn runbook_files(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let is_runbook = |path: &PathBuf| {
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        !is_hidden && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
-    };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_runbook).collect();
-    files.sort();
-    files
 }

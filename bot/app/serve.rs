@@ -4,6 +4,7 @@
 //! by what is committed, so stopping waits for nothing that could take long.
 
 use std::{
+    collections::BTreeMap,
     future::IntoFuture,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -15,13 +16,15 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::Config,
-    reload::{self, Ruleset},
+    config::{Config, Look, file::DiscordSection},
+    halt, reload,
+    ruleset::Ruleset,
 };
 use crate::{
     adapters::{
         clock::SystemClock,
         console::Console,
+        discord::{self, Discord},
         http::Outbound,
         programs::Processes,
         web::{self, Gate, Web},
@@ -31,7 +34,7 @@ use crate::{
         chat::delivery,
         operations,
         ports::{Chat, Clock, Http, Programs},
-        timers,
+        runs, timers,
     },
     store::Store,
 };
@@ -84,19 +87,39 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let Parts { listener, clock, http, programs, stop } = parts;
     let metrics = recorder();
     let store = Store::open(&config.store_path()).await?;
-    let ruleset = Ruleset::load(&config);
+    let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
     let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
     engine.submit(Input::Started).await?;
-    ruleset.tell(&engine).await;
+    reload::tell_start(&engine, &ruleset).await;
     let gate = Gate::new(config.keys());
-    let chat = chat();
 
     let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
+    let mut checks: Vec<(&'static str, web::Check)> = Vec::new();
+    let chat: Arc<dyn Chat> = match &config.file.discord {
+        Some(section) => {
+            let discord = Discord::new(discord(&config, section)?, &engine)?;
+            tasks.spawn("discord", Arc::clone(&discord).work(stop.clone()));
+            let watched = Arc::clone(&discord);
+            let is_there =
+                move || watched.is_connected().then_some(()).ok_or("Discord's gateway is not connected".to_owned());
+            checks.push(("discord", Arc::new(is_there)));
+            discord
+        }
+        None => Arc::new(Console),
+    };
     for is_page in [true, false] {
         let (engine, chat, stop) = (Arc::clone(&engine), Arc::clone(&chat), stop.clone());
         tasks.spawn(if is_page { "pages" } else { "messages" }, delivery::work(engine, chat, is_page, stop));
     }
     tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
+    let halt_file = halt::file_of(store.path());
+    let ports = runs::Ports {
+        http: Arc::clone(&http),
+        programs,
+        secrets: config.secrets.clone(),
+        is_halt_file_there: Arc::new(move || halt::is_ordered(&halt_file)),
+    };
+    tasks.spawn("runs", runs::work::work(Arc::clone(&engine), Arc::new(ports), stop.clone()));
     let outside = operations::work::Outside {
         http: Arc::clone(&http),
         emergency: config.file.emergency.as_ref().map(|emergency| {
@@ -113,7 +136,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         body_limit: config.file.web.body_limit,
         metrics: Some(metrics),
         is_behind_tls: config.file.web.public_url.as_ref().is_some_and(|url| url.starts_with("https:")),
-        checks: Vec::new(),
+        checks,
         stop: stop.clone(),
     };
     let address = listener.local_addr()?;
@@ -124,7 +147,6 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         }
     });
     tasks.spawn("reload", reload::work(config, ruleset, (Arc::clone(&engine), gate), stop.clone()));
-    drop(programs);
     tracing::info!(%address, store = %store.path().display(), "firewarden is at work");
 
     let outcome = tasks.until_stopped().await;
@@ -135,9 +157,20 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     outcome
 }
 
-/// The chat that messages are delivered to.
-fn chat() -> Arc<dyn Chat> {
-    Arc::new(Console)
+/// How Discord is reached. The configuration was checked, so its ids are numbers.
+fn discord(config: &Config, section: &DiscordSection) -> anyhow::Result<discord::Settings> {
+    let token = config.secret(&section.token).map_err(|why| anyhow::anyhow!("Discord's token is missing: {why}"))?;
+    let mut channels = BTreeMap::new();
+    for (name, id) in &section.channels {
+        channels.insert(name.clone(), id.parse()?);
+    }
+    Ok(discord::Settings {
+        token,
+        application: section.application.parse()?,
+        guild: section.guild.parse()?,
+        api_url: section.api_url.clone(),
+        channels,
+    })
 }
 
 struct Tasks {

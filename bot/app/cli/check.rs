@@ -3,25 +3,38 @@
 use std::path::{Path, PathBuf};
 
 use super::{Failure, say};
-use crate::app::config::{Config, Look};
+use crate::app::{
+    config::{Config, Look},
+    ruleset::{self, Ruleset},
+};
 
 /// Checks the configuration and all that it names.
 pub(super) fn everything(path: &Path, look: Look) -> Result<(), Failure> {
     let config = Config::load(path, look)?;
+    let ruleset = Ruleset::load(&config, &Ruleset::default(), look);
+    if !ruleset.problems.is_empty() {
+        return Err(ruleset.problems.into());
+    }
+    let file = &config.file;
     let counts = [
-        (config.file.sources.len(), "source"),
-        (config.file.routes.len(), "route"),
-        (config.file.people.len(), "person"),
+        ("people", file.people.len()),
+        ("sources", file.sources.len()),
+        ("routes", file.routes.len()),
+        ("runbooks", ruleset.runbooks.len()),
     ];
-    let counts: Vec<String> = counts.iter().map(|(count, what)| format!("{what}: {count}")).collect();
-    say(&format!("{} is in order ({})", path.display(), counts.join(", ")));
+    let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
+    say(&format!("{} is in order: {}", path.display(), counts.join(", ")));
     Ok(())
 }
 
-/// Checks single runbooks.
+/// Checks single runbooks, by themselves.
 pub(super) fn runbooks(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut problems = Vec::new();
     for file in files {
-        std::fs::read(file).map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))?;
+        match ruleset::read(file) {
+            Ok(plan) => say(&format!("{} is in order: `{}`, steps {}", file.display(), plan.name, plan.steps.len())),
+            Err(found) => problems.extend(found),
+        }
     }
-    Ok(())
+    if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
 }

@@ -62,7 +62,7 @@ pub(super) async fn halt(
             let was_there = halt_file::lift(&file).map_err(failed)?;
             let what = if was_there { "is taken away" } else { "was not there" };
             print(&format!("`{}` {what}", file.display()));
-            "/halt lift:yes".to_owned()
+            "/halt reason:lift".to_owned()
         }
     };
     match ask(config, bot, &line, None).await {

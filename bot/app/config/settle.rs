@@ -30,6 +30,7 @@ impl Config {
         Rules {
             people: self.known_people(),
             alerts: file.alerts.clone(),
+            incidents: file.incidents.clone(),
             routes: file.routes.clone(),
             default_route: default_route(file.default_route.as_ref()),
             scopes: file.sources.iter().map(|source| (source.name.clone(), scope(source))).collect(),

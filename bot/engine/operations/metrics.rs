@@ -17,7 +17,12 @@ pub enum Kind {
 pub static METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("firewarden_intake_requests_total", Kind::Counter, Unit::Count, "Deliveries of alerts, by source and status"),
     ("firewarden_intake_seconds", Kind::Histogram, Unit::Seconds, "From a delivery's head to its answer, by source"),
-    ("firewarden_intake_alerts_total", Kind::Counter, Unit::Count, "Statements about alerts that were taken, by source"),
+    (
+        "firewarden_intake_alerts_total",
+        Kind::Counter,
+        Unit::Count,
+        "Statements about alerts that were taken, by source",
+    ),
     ("firewarden_store_queue", Kind::Gauge, Unit::Count, "Decisions that wait for the writer"),
     ("firewarden_store_failing_seconds", Kind::Gauge, Unit::Seconds, "Since when no commit succeeds; 0 if they do"),
     ("firewarden_outbox_waiting", Kind::Gauge, Unit::Count, "Messages that wait to be delivered"),

@@ -55,7 +55,11 @@ impl Decision for Occurrence {
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
-            Input::Started => alerts::decide::after_downtime(&mut context).await.map(|()| Answer::Done),
+            Input::Started => {
+                alerts::decide::after_downtime(&mut context).await?;
+                incidents::decide::after_downtime(&mut context).await?;
+                Ok(Answer::Done)
+            }
             Input::Alerts(batches) => {
                 let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;
                 alerts_changed(&mut context, &news).await?;

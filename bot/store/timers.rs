@@ -1,6 +1,6 @@
 //! What is due when. A timer is a row, so a restart forgets none and a passed one is found at once.
 
-use super::{Reader, Result, Tx, Wake};
+use super::{Reader, Result, Row, Tx, Wake};
 use crate::domain::time::Time;
 
 /// A timer that is due.
@@ -49,6 +49,17 @@ pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
     row.map_or(Ok(None), |row| row.opt_time("due_at"))
 }
 
+/// The timers of this kind that are due, earliest first.
+pub async fn overdue(reader: &mut Reader, kind: &str, now: Time) -> Result<Vec<Due>> {
+    let rows = reader
+        .rows(
+            "select kind, subject, due_at from timers where kind = $1 and due_at <= $2 order by due_at",
+            &[kind.into(), now.into()],
+        )
+        .await?;
+    rows.iter().map(timer).collect()
+}
+
 /// Up to `limit` timers that are due, earliest first.
 pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Due>> {
     let rows = reader
@@ -57,7 +68,9 @@ pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Due>>
             &[now.into(), limit.into()],
         )
         .await?;
-    rows.iter()
-        .map(|row| Ok(Due { kind: row.text("kind")?, subject: row.text("subject")?, at: row.time("due_at")? }))
-        .collect()
+    rows.iter().map(timer).collect()
+}
+
+fn timer(row: &Row) -> Result<Due> {
+    Ok(Due { kind: row.text("kind")?, subject: row.text("subject")?, at: row.time("due_at")? })
 }

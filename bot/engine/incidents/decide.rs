@@ -74,6 +74,15 @@ pub(super) fn quiet_is_over<'a>(
     })
 }
 
+/// Lets the quiet time begin anew where it ended while the bot was down: what fired meanwhile was not heard.
+pub async fn after_downtime(context: &mut Context<'_>) -> store::Result<()> {
+    let at = context.now + context.rules.incidents.quiet;
+    for due in timers::overdue(context.tx, QUIET, context.now).await? {
+        timers::set(context.tx, QUIET, &due.subject, at).await?;
+    }
+    Ok(())
+}
+
 /// The incidents that the alerts of one decision are about.
 #[derive(Default)]
 pub(super) struct Desk {
@@ -129,6 +138,8 @@ impl Desk {
             Place::Quiet(id) => {
                 let event = Event::AlertKeptQuiet { alert: Member::of(&item.alert), reason: "declined".to_owned() };
                 context.tell(id, told_by_source(item, &event)).await?;
+                let ignored = [(&item.alert.key, "declined", item.alert.source.as_str())];
+                store::alerts::suppressed(context.tx, &ignored, context.now).await?;
                 if let Some(member) = incidents::alert_in(context.tx, id, &item.alert.key).await? {
                     let quiet = Membership { is_quiet: true, ..membership(item, id, &member, context) };
                     incidents::put_alert(context.tx, &quiet).await?;
@@ -163,9 +174,6 @@ impl Desk {
         incidents::put_alert(context.tx, &member).await?;
 
         let incident = &mut file.incident;
-        if grouping == Grouping::ResolvedLately || grouping == Grouping::SameGroup {
-            incidents::add_group(context.tx, id, &item.decision.group.text()).await?;
-        }
         let from = incident.phase;
         match resolving::on_fire(incident, context.now, &context.rules.incidents) {
             OnFire::Stay | OnFire::OpenNew => {

@@ -210,3 +210,20 @@ async fn a_group_that_was_quiet_for_long_opens_a_new_incident_with_the_reason() 
         .find_map(|event| if let Event::AlertFired { grouping, .. } = event { Some(grouping) } else { None });
     assert_eq!(fired, Some(Grouping::GroupQuiet));
 }
+
+#[tokio::test]
+async fn quiet_while_the_bot_was_down_does_not_count() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    world.clears("Errors").await;
+    let cleared = world.now();
+    world.0.clock.pass(15 * MINUTE);
+    let world = World(world.0.restart(rules()).await);
+    world.0.engine.submit(Input::Started).await.unwrap();
+    world.pass(Duration::from_secs(599)).await;
+    assert_eq!(world.phase(1).await, Phase::Monitoring);
+    world.pass(Duration::from_secs(1)).await;
+    let incident = world.incident(1).await;
+    let resolved = incident.milestones.mark(Milestone::Resolved).unwrap();
+    assert_eq!((resolved.value, resolved.confirmed), (cleared, Some(cleared + 25 * MINUTE)));
+}

@@ -1,1 +1,0 @@
-//! Decisions of runs over a real file.

@@ -1,0 +1,199 @@
+//! Triggers, guards, and what people answer.
+
+use std::time::Duration;
+
+use super::bench::{Bench, ROLLBACK, TWICE, rules};
+use crate::{
+    domain::{
+        runbooks::plan::Mode,
+        runs::{Event, Reason, RunState},
+    },
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The requester never counts, one person counts once, and others than those asked do not count.
+#[tokio::test]
+async fn only_other_people_than_the_requester_approve() {
+    let mut bench = Bench::new(rules(&[ROLLBACK.replace("by: [", "count: 2, by: [").as_str()])).await;
+    bench.says("ana", "/runbook run rollback").await.unwrap();
+    bench.work().await;
+    let refused = bench.says("ana", "/runbook answer APR-1 approve").await.unwrap_err();
+    assert!(refused.to_string().contains("whoever started the run does not count"), "{refused}");
+    bench.says("bo", "/runbook answer APR-1 approve").await.unwrap();
+    let refused = bench.says("bo", "/runbook answer APR-1 approve").await.unwrap_err();
+    assert!(refused.to_string().contains("answered already"), "{refused}");
+    assert!(bench.world.service().sent.is_empty());
+    let stale = bench.says("chief", "/runbook answer APR-1 approve revision:1").await.unwrap_err();
+    assert!(stale.to_string().contains("changed meanwhile"), "{stale}");
+    bench.says("chief", "/runbook answer APR-1 approve").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+}
+
+/// What was approved is read anew before it is acted on: a difference voids the approval and is shown.
+#[tokio::test]
+async fn drift_voids_an_approval_and_asks_again() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    "worse".clone_into(&mut bench.world.service().live);
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Approval);
+    assert!(bench.world.service().sent.is_empty());
+    let events = bench.events().await;
+    let voided = events.iter().find_map(|event| match event {
+        Event::ApprovalVoided { difference, .. } => Some(difference.clone()),
+        _ => None,
+    });
+    let paths: Vec<String> = voided.unwrap().into_iter().map(|it| it.path).collect();
+    assert!(paths.contains(&"live.version".to_owned()), "{paths:?}");
+    bench.says("ana", "/runbook answer APR-2 approve").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+}
+
+/// An approval that nobody gives pages and holds; it does not lapse into a yes.
+#[tokio::test]
+async fn an_expired_approval_holds() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.pass(MINUTE * 16).await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::ApprovalExpired)));
+    let refused = bench.says("ana", "/runbook answer APR-1 approve").await.unwrap_err();
+    assert!(refused.to_string().contains("it is expired"), "{refused}");
+    bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-2 approve").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+}
+
+/// A rejected run ends before anything was changed.
+#[tokio::test]
+async fn a_rejected_run_ends() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-1 reject").await.unwrap();
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.reason), (RunState::Cancelled, Some(Reason::Rejected)));
+}
+
+/// The alert is over before anybody approves: nothing is changed any more.
+#[tokio::test]
+async fn what_is_over_is_not_mended() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.alert("Errors", false).await;
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.reason), (RunState::Refused, Some(Reason::StillFiring)));
+    assert!(bench.world.service().sent.is_empty());
+}
+
+/// A second fault in the cooldown is refused, with its reason where `/why` finds it.
+#[tokio::test]
+async fn the_cooldown_refuses_and_says_so() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    bench.work().await;
+    bench.alert("Errors", false).await;
+    bench.pass(MINUTE * 5).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    assert_eq!(bench.runs().await.len(), 1);
+    let why = bench.says("ana", "/why incident:INC-1").await.unwrap();
+    assert!(why.contains("`cooldown`"), "{why}");
+}
+
+/// Observe tells what it would have done and changes nothing.
+#[tokio::test]
+async fn observe_changes_nothing() {
+    let mut rules = rules(&[ROLLBACK]);
+    rules.runs.mode = Mode::Observe;
+    let mut bench = Bench::new(rules).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Observed);
+    assert!(bench.world.service().sent.is_empty());
+    let events = bench.events().await;
+    let would = events.iter().find_map(|event| match event {
+        Event::StepObserved { with, .. } => Some(with["body"]["version"].clone()),
+        _ => None,
+    });
+    assert_eq!(would, Some("good".into()));
+}
+
+/// One target has one run at a time, whatever the runbook.
+#[tokio::test]
+async fn a_target_has_one_run_at_a_time() {
+    let mut bench = Bench::new(rules(&[ROLLBACK, TWICE])).await;
+    bench.world.service().errors = 0.5;
+    bench.says("ana", "/runbook run rollback").await.unwrap();
+    bench.work().await;
+    bench.says("bo", "/runbook answer APR-1 approve").await.unwrap();
+    bench.work().await;
+    let refused = bench.says("bo", "/runbook run twice").await.unwrap_err();
+    assert!(refused.to_string().contains("`target_locked`"), "{refused}");
+    let refused = bench.says("bo", "/runbook run rollback").await.unwrap_err();
+    assert!(refused.to_string().contains("`RUN-1` is at work"), "{refused}");
+    bench.says("bo", "/runbook cancel RUN-1").await.unwrap();
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::Cancelled)));
+    bench.says("bo", "/runbook answer RUN-1 release").await.unwrap();
+    bench.says("bo", "/runbook run twice").await.unwrap();
+}
+
+/// An `ask` step waits for one of its choices, and later steps read it.
+#[tokio::test]
+async fn a_question_has_choices() {
+    let ask = r#"
+name: ask
+mode: auto
+trigger: { chat: {} }
+target: { service: checkout, environment: production }
+steps:
+  - name: which
+    action: ask
+    with: { question: "Which?", choices: [left, right], by: ["role:on-call"], expires: 10m }
+    output: way
+  - name: pause
+    action: wait
+    with: { for: 2m }
+  - name: deploy
+    when: "way.answer == 'right'"
+    action: http
+    with: { method: POST, url: "http://service/deployments", body: { version: "{{ way.answer }}" } }
+    timeout: 1m
+    irreversible: true
+  - name: tell
+    action: shell
+    with: { argv: [echo, "{{ way.answer }}; rm -rf /"], env: { T: { secret: token } } }
+    reads_only: true
+"#;
+    let mut bench = Bench::new(rules(&[ask])).await;
+    bench.says("ana", "/runbook run ask").await.unwrap();
+    bench.work().await;
+    let refused = bench.says("ana", "/runbook answer APR-1 choose middle").await.unwrap_err();
+    assert!(refused.to_string().contains("`left`, `right`"), "{refused}");
+    bench.says("ana", "/runbook answer APR-1 choose right").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Waiting);
+    let mut bench = bench.restart().await;
+    bench.pass(MINUTE).await;
+    assert!(bench.world.service().sent.is_empty(), "the wait is not shortened by a restart");
+    bench.pass(MINUTE).await;
+    assert_eq!(bench.run(1).await.state, RunState::Done, "{:?}", bench.journal(1).await);
+    let journal = bench.journal(1).await;
+    let told = journal.0.last().map(|record| record.output.to_string()).unwrap_or_default();
+    assert!(told.contains("right; rm -rf /"), "{told}");
+    assert!(told.contains("[redacted]") && !told.contains("s3cr3t"), "{told}");
+}

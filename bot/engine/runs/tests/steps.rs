@@ -1,0 +1,214 @@
+//! Steps: intents, outcomes, doubt, failure, undo, time.
+
+use std::time::Duration;
+
+use super::bench::{Bench, Fate, Kill, ROLLBACK, TWICE, rules};
+use crate::{
+    domain::{
+        incidents::Milestone,
+        runs::{Event, Pass, Reason, RunState, StepState},
+        timeline::{Chain, verify},
+    },
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// An alert, an approval and a rollback: the whole way, with everything in the timeline.
+#[tokio::test]
+async fn an_alert_rolls_back_what_people_approve() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.mode.word()), (RunState::Approval, "ask"));
+    assert_eq!(bench.incident().await.open_runs, 1);
+    assert!(bench.world.service().sent.is_empty());
+
+    assert_eq!(bench.says("ana", "/runbook answer APR-1 approve").await.unwrap(), "Approved RUN-1");
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!(run.state, RunState::Done, "{:?}", bench.journal(1).await);
+    assert_eq!(bench.world.service().live, "good");
+    let incident = bench.incident().await;
+    assert_eq!(incident.open_runs, 0);
+    assert!(incident.milestones.mark(Milestone::Mitigated).is_some(), "{:?}", incident.milestones);
+    let entries = bench.entries(Chain::Incident(crate::domain::ids::IncidentId(1))).await;
+    verify(&entries).unwrap();
+    let done = bench.events().await.into_iter().filter(|event| matches!(event, Event::StepDone { .. })).count();
+    // Three reads before the approval, two of them again after it, and the two last steps.
+    assert_eq!(done, 7);
+}
+
+/// What happened is not done again: the answer was lost, and the look finds the deployment when it is listed at last.
+#[tokio::test]
+async fn a_lost_answer_is_looked_for_and_never_sent_again() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    {
+        let mut service = bench.world.service();
+        service.fates.push_back(Fate::AnswerLost);
+        service.hides = true;
+    }
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Waiting);
+    bench.pass(Duration::from_secs(40)).await;
+    bench.world.service().hides = false;
+    bench.pass(Duration::from_secs(30)).await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+    assert_eq!(bench.world.service().sent.len(), 1);
+}
+
+/// Two looks, apart by the time that the runbook gives, prove that it did not happen; then it is sent again.
+#[tokio::test]
+async fn a_lost_request_is_sent_again_under_the_same_key() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    bench.world.service().fates.push_back(Fate::RequestLost);
+    bench.work().await;
+    bench.pass(Duration::from_secs(55)).await;
+    assert_eq!(bench.world.service().sent.len(), 1, "one look is not enough");
+    bench.pass(Duration::from_secs(10)).await;
+    assert_eq!(bench.run(1).await.state, RunState::Done, "{:?}", bench.journal(1).await);
+    let sent = bench.world.service().sent.clone();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0].0, sent[1].0);
+}
+
+/// Without a probe and without `repeat: safe`, only people can say whether it happened.
+#[tokio::test]
+async fn what_nobody_can_look_for_is_put_before_people() {
+    let mut bench = Bench::new(rules(&[TWICE])).await;
+    bench.world.service().fates.push_back(Fate::AnswerLost);
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!(run.state, RunState::InDoubt);
+    bench.pass(MINUTE * 60).await;
+    assert_eq!(bench.run(1).await.state, RunState::InDoubt, "doubt does not expire");
+    assert_eq!(bench.world.service().sent.len(), 1);
+    let refused = bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap_err();
+    assert!(refused.to_string().contains("`happened`, `did-not-happen`, `abort`"), "{refused}");
+    bench.says("ana", "/runbook answer RUN-1 happened output:{\"id\":7}").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+    assert_eq!(bench.world.service().sent.len(), 3);
+}
+
+/// A step that may be repeated is sent again with the same key, until people are asked.
+#[tokio::test]
+async fn a_repeatable_step_is_repeated_with_the_same_key() {
+    let mut bench = Bench::new(rules(&[TWICE])).await;
+    bench.alert("Errors", true).await;
+    let mut fates = std::collections::VecDeque::new();
+    // The third request is lost three times; the first two arrive.
+    fates.extend([Fate::AnswerLost; 0]);
+    bench.world.service().fates = fates;
+    assert_eq!(bench.work_until(Some((Kill::BeforeWriting, 2))).await, Some(2));
+    let mut bench = bench.restart().await;
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Waiting);
+    bench.pass(MINUTE).await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+    let sent = bench.world.service().sent.clone();
+    assert_eq!(sent.len(), 4);
+    assert_eq!(sent[2], sent[3]);
+}
+
+/// After something was changed a failure holds: nothing is undone by itself, and Undo goes back in reverse.
+#[tokio::test]
+async fn a_failure_after_a_change_holds_and_undo_goes_back_in_reverse() {
+    let mut bench = Bench::new(rules(&[TWICE])).await;
+    bench.alert("Errors", true).await;
+    bench.work_until(Some((Kill::BeforeActing, 2))).await;
+    bench.world.service().fates.extend([Fate::Refused(422)]);
+    let mut bench = bench.restart().await;
+    bench.pass(MINUTE).await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::StepFailed)));
+    bench.pass(MINUTE * 30).await;
+    assert_eq!(bench.world.service().effects.len(), 2, "nothing is undone by itself");
+    bench.says("bo", "/runbook answer RUN-1 undo").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Undone);
+    let versions: Vec<String> = bench.world.service().effects.iter().map(|(_, version)| version.clone()).collect();
+    assert_eq!(versions, ["one", "two", "undo-two", "undo-one"]);
+}
+
+/// A failure before anything was changed ends the run, and the target is free.
+#[tokio::test]
+async fn a_failure_before_any_change_stops() {
+    let mut bench = Bench::new(rules(&[TWICE])).await;
+    bench.world.service().fates.push_back(Fate::Refused(403));
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.reason), (RunState::Failed, Some(Reason::StepFailed)));
+    assert_eq!(bench.incident().await.open_runs, 0);
+}
+
+/// Undo refuses when the target has moved since, and the run is stuck until somebody looks.
+#[tokio::test]
+async fn undo_refuses_when_the_target_has_moved() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.world.service().errors = 0.5;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    bench.work().await;
+    bench.pass(MINUTE + MINUTE).await;
+    assert_eq!(bench.run(1).await.state, RunState::Held);
+    "hotfix".clone_into(&mut bench.world.service().live);
+    bench.says("ana", "/runbook answer RUN-1 undo").await.unwrap();
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.pass), (RunState::Stuck, Pass::Undo));
+    assert_eq!(bench.world.service().live, "hotfix");
+    bench.says("ana", "/runbook answer RUN-1 release").await.unwrap();
+    assert_eq!(bench.run(1).await.state, RunState::Released);
+}
+
+/// A read that the restart cut off is simply read anew; a wait goes on to count.
+#[tokio::test]
+async fn a_restart_reads_anew() {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    assert!(bench.work_until(Some((Kill::BeforeActing, 1))).await.is_some());
+    let mut bench = bench.restart().await;
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Approval);
+    let journal = bench.journal(1).await;
+    assert!(journal.0.iter().all(|record| record.state != StepState::Intent), "{journal:?}");
+}
+
+/// The file halts without the store, in the middle, and nothing goes on by itself after it.
+#[tokio::test]
+async fn a_halt_stops_in_the_middle_and_lifting_it_resumes_nothing() {
+    let mut bench = Bench::new(rules(&[TWICE])).await;
+    bench.alert("Errors", true).await;
+    assert!(bench.work_until(Some((Kill::BeforeWriting, 0))).await.is_some());
+    bench.says("ana", "/halt everything is on fire").await.unwrap();
+    let mut bench = bench.restart().await;
+    bench.pass(MINUTE).await;
+    assert_eq!(bench.run(1).await.state, RunState::InDoubt);
+    let refused = bench.says("ana", "/halt lift").await.unwrap_err();
+    assert!(refused.to_string().contains("administer"), "{refused}");
+    bench.says("ana", "/runbook answer RUN-1 happened").await.unwrap();
+    bench.work().await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::Halted)));
+    bench.says("chief", "/halt lift").await.unwrap();
+    bench.pass(MINUTE).await;
+    assert_eq!(bench.world.service().sent.len(), 1);
+    bench.world.halt_file.store(true, std::sync::atomic::Ordering::SeqCst);
+    bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.hold.map(|hold| hold.reason), Some(Reason::HaltFile));
+    bench.world.halt_file.store(false, std::sync::atomic::Ordering::SeqCst);
+    bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
+    bench.work().await;
+    assert_eq!(bench.run(1).await.state, RunState::Done);
+}

@@ -241,9 +241,8 @@ pub(super) fn plan(text: &str) -> Plan {
 
 pub(super) fn rules(runbooks: &[&str]) -> Rules {
     let plans = runbooks.iter().map(|text| plan(text)).map(|plan| (plan.name.clone(), Arc::new(plan)));
-    let person = |name: &str, roles: &[&str]| {
-        (PersonId(name.to_owned()), roles.iter().map(|role| (*role).to_owned()).collect())
-    };
+    let person =
+        |name: &str, roles: &[&str]| (PersonId(name.to_owned()), roles.iter().map(|role| (*role).to_owned()).collect());
     Rules {
         people: People {
             known: [person("ana", &["on-call"]), person("bo", &["on-call"]), person("chief", &["admin", "on-call"])]
@@ -305,8 +304,7 @@ impl Bench {
             starts_at: Some(self.trial.engine.now()),
             generator_url: None,
         };
-        let batch =
-            Batch { source: "prometheus".to_owned(), signals: vec![signal], truncated: 0, source_key: None };
+        let batch = Batch { source: "prometheus".to_owned(), signals: vec![signal], truncated: 0, source_key: None };
         self.trial.engine.submit(engine::Input::Alerts(vec![batch])).await.unwrap();
     }
 

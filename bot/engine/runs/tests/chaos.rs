@@ -39,7 +39,7 @@ async fn story(kills: Vec<(bool, usize)>, fates: Vec<Fate>, is_probed: bool, hal
     for (index, (is_before, nth)) in kills.into_iter().enumerate() {
         let kill = if is_before { Kill::BeforeActing } else { Kill::BeforeWriting };
         if index == halts_after {
-            bench.says("chief", "/halt for the test").await.unwrap();
+            bench.says("chief", "/halt reason:test").await.unwrap();
             let sent = bench.world.service().sent.len();
             bench = bench.restart().await;
             bench.pass(Duration::from_mins(3)).await;

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use super::bench::{Bench, ROLLBACK, TWICE, rules};
-use crate::{
-    domain::{
-        runbooks::plan::Mode,
-        runs::{Event, Reason, RunState},
-    },
+use crate::domain::{
+    runbooks::plan::Mode,
+    runs::{Event, Reason, RunState},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::bench::{Bench, Fate, Kill, ROLLBACK, TWICE, rules};
-use crate::{
-    domain::{
-        incidents::Milestone,
-        runs::{Event, Pass, Reason, RunState, StepState},
-        timeline::{Chain, verify},
-    },
+use crate::domain::{
+    incidents::Milestone,
+    runs::{Event, Pass, Reason, RunState, StepState},
+    timeline::{Chain, verify},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -92,7 +90,7 @@ async fn what_nobody_can_look_for_is_put_before_people() {
     assert_eq!(bench.world.service().sent.len(), 1);
     let refused = bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap_err();
     assert!(refused.to_string().contains("`happened`, `did-not-happen`, `abort`"), "{refused}");
-    bench.says("ana", "/runbook answer RUN-1 happened output:{\"id\":7}").await.unwrap();
+    bench.says("ana", r#"/runbook answer RUN-1 happened output:"{\"id\":7}""#).await.unwrap();
     bench.work().await;
     assert_eq!(bench.run(1).await.state, RunState::Done);
     assert_eq!(bench.world.service().sent.len(), 3);
@@ -103,10 +101,6 @@ async fn what_nobody_can_look_for_is_put_before_people() {
 async fn a_repeatable_step_is_repeated_with_the_same_key() {
     let mut bench = Bench::new(rules(&[TWICE])).await;
     bench.alert("Errors", true).await;
-    let mut fates = std::collections::VecDeque::new();
-    // The third request is lost three times; the first two arrive.
-    fates.extend([Fate::AnswerLost; 0]);
-    bench.world.service().fates = fates;
     assert_eq!(bench.work_until(Some((Kill::BeforeWriting, 2))).await, Some(2));
     let mut bench = bench.restart().await;
     bench.work().await;
@@ -190,7 +184,7 @@ async fn a_halt_stops_in_the_middle_and_lifting_it_resumes_nothing() {
     let mut bench = Bench::new(rules(&[TWICE])).await;
     bench.alert("Errors", true).await;
     assert!(bench.work_until(Some((Kill::BeforeWriting, 0))).await.is_some());
-    bench.says("ana", "/halt everything is on fire").await.unwrap();
+    bench.says("ana", "/halt \"everything is on fire\"").await.unwrap();
     let mut bench = bench.restart().await;
     bench.pass(MINUTE).await;
     assert_eq!(bench.run(1).await.state, RunState::InDoubt);

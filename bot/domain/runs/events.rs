@@ -113,7 +113,7 @@ impl timeline::Event for Event {
             Event::RunRefused { runbook, target, reason, detail } => {
                 format!("Did not start runbook `{runbook}` on `{target}`: `{reason}`{}", because(*reason, detail))
             }
-            Event::StepIntended { run, step, name, changes, .. } => {
+            Event::StepIntended { step, name, changes, .. } => {
                 let what = match (step.pass, changes) {
                     (Pass::Undo, _) => "Began to undo",
                     (Pass::Probe, _) => "Began to look for",
@@ -121,40 +121,40 @@ impl timeline::Event for Event {
                     (Pass::Do, false) => "Began to read",
                 };
                 let again = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
-                format!("{what} `{name}` of {run}{again}")
+                format!("{what} `{name}`{again}")
             }
-            Event::StepDone { run, step, name, output, .. } => {
+            Event::StepDone { step, name, output, .. } => {
                 let verb = if step.pass == Pass::Undo { "Undid" } else { "Finished" };
                 let output = match output {
                     Value::Null => String::new(),
                     other => format!(" with `{}`", shown(other)),
                 };
-                format!("{verb} `{name}` of {run}{output}")
+                format!("{verb} `{name}`{output}")
             }
-            Event::StepFailed { run, step, name, error, will_retry_at, .. } => {
+            Event::StepFailed { step, name, error, will_retry_at, .. } => {
                 let verb = if step.pass == Pass::Undo { "Failed to undo" } else { "Failed at" };
                 let again = will_retry_at.map(|at| format!(", next attempt at {}", at.clock())).unwrap_or_default();
-                format!("{verb} `{name}` of {run}: `{}`{again}", cut(error))
+                format!("{verb} `{name}`: `{}`{again}", cut(error))
             }
-            Event::StepSkipped { run, name, why, .. } => format!("Skipped `{name}` of {run}: {why}"),
-            Event::StepObserved { run, name, action, with, .. } => {
-                format!("Would have done `{name}` of {run}: `{action}` with `{}`", shown(with))
+            Event::StepSkipped { name, why, .. } => format!("Skipped `{name}`: {why}"),
+            Event::StepObserved { name, action, with, .. } => {
+                format!("Would have done `{name}`: `{action}` with `{}`", shown(with))
             }
-            Event::StepInDoubt { run, name, why, .. } => {
-                format!("Lost sight of `{name}` of {run}: {}", cut(why))
+            Event::StepInDoubt { name, why, .. } => {
+                format!("Lost sight of `{name}`: {}", cut(why))
             }
-            Event::StepProbed { run, name, found: true, .. } => format!("Found that `{name}` of {run} happened"),
-            Event::StepProbed { run, name, found: false, look, .. } => {
-                format!("Looked for `{name}` of {run} and did not find it, look {look}")
+            Event::StepProbed { name, found: true, .. } => format!("Found that `{name}` happened"),
+            Event::StepProbed { name, found: false, look, .. } => {
+                format!("Looked for `{name}` and did not find it, look {look}")
             }
             Event::StepSettled { run, name, happened: true, .. } => format!("Settled that `{name}` of {run} happened"),
             Event::StepSettled { run, name, happened: false, .. } => {
                 format!("Settled that `{name}` of {run} did not happen")
             }
-            Event::ApprovalAsked { run, approval, question, by, bound, expires_at, .. } => {
+            Event::ApprovalAsked { approval, question, by, bound, expires_at, .. } => {
                 let who = if by.is_empty() { String::new() } else { format!(" `{}`", by.join("`, `")) };
                 let values = listed(bound);
-                format!("Asked{who} as {approval} for {run}: {question}{values}, until {}", expires_at.clock())
+                format!("Asked{who} as {approval}: {question}{values}, until {}", expires_at.clock())
             }
             Event::ApprovalGiven { run, approval, missing, bound } => {
                 let more = if *missing > 0 { format!(", {missing} more must agree") } else { String::new() };
@@ -164,29 +164,32 @@ impl timeline::Event for Event {
             Event::ApprovalNotCounted { run, approval, person, why } => {
                 format!("Did not count the answer of `{person}` to {approval} of {run}: {why}")
             }
-            Event::ApprovalVoided { run, approval, difference } => {
+            Event::ApprovalVoided { approval, difference, .. } => {
                 let changes: Vec<String> = difference
                     .iter()
                     .map(|it| format!("`{}` was `{}` and is `{}`", it.path, shown(&it.was), shown(&it.is)))
                     .collect();
-                format!("Voided {approval} of {run}: {}", changes.join(", "))
+                format!("Voided {approval}: {}", changes.join(", "))
             }
             Event::ApprovalExpired { run, approval } => format!("Closed {approval} of {run}: nobody answered in time"),
             Event::QuestionAnswered { run, approval, answer } => format!("Answered {approval} of {run}: `{answer}`"),
-            Event::RunHeld { run, runbook, reason, detail, done } => {
+            Event::RunHeld { runbook, reason, detail, done, .. } => {
                 let done =
                     if done.is_empty() { String::new() } else { format!("; done so far: `{}`", done.join("`, `")) };
-                format!("Held {run} of runbook `{runbook}`: `{reason}`{}{done}", because(*reason, detail))
+                format!(
+                    "Stopped in the middle of runbook `{runbook}` and waits for a decision: `{reason}`{}{done}",
+                    because(*reason, detail)
+                )
             }
             Event::RunResumed { run, answer, .. } => format!("Answered `{answer}` for {run}"),
             Event::UndoAsked { run, steps } => format!("Asked {run} to undo `{}`", steps.join("`, `")),
             Event::CancelAsked { run } => format!("Cancelled {run}"),
-            Event::RunEnded { run, runbook, target, state, reason, detail } => {
+            Event::RunEnded { runbook, target, state, reason, detail, .. } => {
                 let why = match reason {
                     Reason::Completed | Reason::Undone | Reason::Observed => String::new(),
                     other => format!(": `{other}`{}", because(*other, detail)),
                 };
-                format!("Ended {run} of runbook `{runbook}` on `{target}` as `{state}`{why}")
+                format!("Ended runbook `{runbook}` on `{target}` as `{state}`{why}")
             }
             Event::HaltOrdered { scope, reason } => format!("Halted {}: {}", covered(scope), cut(reason)),
             Event::HaltLifted { scope, .. } => format!("Lifted the halt of {}", covered(scope)),

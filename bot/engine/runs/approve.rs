@@ -98,7 +98,8 @@ async fn check(case: &mut Case<'_, '_>, step: &Step, scope: &Scope, mut given: A
     let actor = case.itself();
     case.tell(actor, &event).await?;
     let text = crate::domain::timeline::Event::sentence(&event);
-    case.say(Message::line(Line::text(text)), true).await?;
+    let line = Line::text(format!("{}: ", case.run.id)).and(text);
+    case.say(Message::line(line), true).await?;
     ask(case, step, scope).await
 }
 

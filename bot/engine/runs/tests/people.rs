@@ -104,7 +104,7 @@ async fn the_cooldown_refuses_and_says_so() {
     bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
     bench.work().await;
     bench.alert("Errors", false).await;
-    bench.pass(MINUTE * 5).await;
+    bench.pass(MINUTE * 16).await;
     bench.alert("Errors", true).await;
     bench.work().await;
     assert_eq!(bench.runs().await.len(), 1);

@@ -4,3 +4,9 @@
 mod scenarios;
 mod tidy;
 mod world;
+
+/// The bot of the stories about time and crashes: this very executable, started again. Alone it does nothing.
+#[test]
+fn bot() {
+    world::bot::become_bot();
+}

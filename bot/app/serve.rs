@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -56,6 +56,8 @@ pub struct Parts {
     pub programs: Arc<dyn Programs>,
     /// Cancelled when the bot is to stop.
     pub stop: CancellationToken,
+    /// Is given the engine once the bot is at work, if anybody wants to watch it.
+    pub at_work: Option<oneshot::Sender<Arc<Engine>>>,
 }
 
 impl Parts {
@@ -74,6 +76,7 @@ impl Parts {
             http: Arc::new(Outbound::new()),
             programs: Arc::new(Processes),
             stop,
+            at_work: None,
         })
     }
 }
@@ -84,7 +87,7 @@ impl Parts {
 /// When the store cannot be opened, or a part of the bot breaks: then everything is stopped, for half a bot looks well
 /// and is not.
 pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
-    let Parts { listener, clock, http, programs, stop } = parts;
+    let Parts { listener, clock, http, programs, stop, at_work } = parts;
     let metrics = recorder();
     let store = Store::open(&config.store_path()).await?;
     let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
@@ -148,6 +151,10 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     });
     tasks.spawn("reload", reload::work(config, ruleset, (Arc::clone(&engine), gate), stop.clone()));
     tracing::info!(%address, store = %store.path().display(), "firewarden is at work");
+    if let Some(at_work) = at_work {
+        // Whoever wanted to watch may be gone by now.
+        let _gone = at_work.send(Arc::clone(&engine));
+    }
 
     let outcome = tasks.until_stopped().await;
     if tokio::time::timeout(CLOSING, store.close()).await.is_err() {

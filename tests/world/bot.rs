@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{http, until};
+use firewarden::app::{self, config::Look, serve::Parts};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{clock::Followed, http, until};
 
 /// Tells the test executable that it is the bot: the address of its clock.
 pub(crate) const CLOCK: &str = "FIREWARDEN_STORY_CLOCK";
@@ -139,4 +143,27 @@ impl Drop for Bot {
             self.kill();
         }
     }
+}
+
+/// Is the bot, if this process was started as it; see [`Form::Story`].
+pub(crate) fn become_bot() {
+    let (Ok(clock), Ok(config)) = (std::env::var(CLOCK), std::env::var(CONFIG)) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let clock = Followed::follow(clock.parse().unwrap(), runtime.handle().clone());
+    let ended = runtime.block_on(async {
+        let config = app::config::Config::load(Path::new(&config), Look::ForSecrets).unwrap();
+        app::log::start(&config.file.log);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let mut term = signal(SignalKind::terminate()).unwrap();
+            term.recv().await;
+            stopped.cancel();
+        });
+        let parts = Parts { clock, ..Parts::of_this_machine(&config, stop).await.unwrap() };
+        app::serve::run(config, parts).await
+    });
+    // What a worker is at when it is told to stop is not waited for, as in the real program.
+    runtime.shutdown_background();
+    ended.unwrap();
 }

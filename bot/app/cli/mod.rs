@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     config::{Config, Look},
-    log,
+    demo, log,
     serve::{self, Parts},
 };
 use crate::{
@@ -61,6 +61,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See the main job happen on this machine: a bad release, an alert, an approval, a rollback, a review.
+    Demo {
+        /// Ask nobody, and end once the review is written.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Run the bot until SIGTERM or SIGINT.
     Serve,
     /// Check the configuration and all that it names, and print every problem with its place and a hint.
@@ -201,6 +207,7 @@ impl From<anyhow::Error> for Failure {
 /// Does what the command line asks and says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
+        Command::Demo { yes } => demo::run(yes).await.map_err(Failure::from),
         Command::Serve => serve(&cli.config).await,
         Command::Check { without_secrets } => {
             let look = if without_secrets { Look::WithoutSecrets } else { Look::ForSecrets };

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod ids;
 pub mod incidents;
 pub mod people;
+pub mod reviews;
 pub mod routes;
 pub mod runbooks;
 pub mod runs;

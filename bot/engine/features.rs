@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use super::{
     View, alerts,
     chat::{self, Card, Command, Lookup, Subject},
-    incidents, operations, runs,
+    incidents, operations, reviews, runs,
     timers::OnDue,
 };
 use crate::store;
@@ -32,7 +32,7 @@ pub struct Feature {
 
 /// All features, in their order: a later one may know an earlier one.
 pub static FEATURES: &[&Feature] =
-    &[&chat::FEATURE, &operations::FEATURE, &alerts::FEATURE, &incidents::FEATURE, &runs::FEATURE];
+    &[&chat::FEATURE, &operations::FEATURE, &alerts::FEATURE, &incidents::FEATURE, &runs::FEATURE, &reviews::FEATURE];
 
 /// Every command, in the order of the features.
 pub fn commands() -> impl Iterator<Item = &'static Command> {

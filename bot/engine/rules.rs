@@ -6,6 +6,7 @@ use super::runs;
 use crate::domain::{
     alerts, incidents,
     people::{Capability, Person, PersonId},
+    reviews,
     routes::Route,
 };
 
@@ -28,6 +29,8 @@ pub struct Rules {
     pub default_channel: String,
     /// The runbooks in force, and how far they may go.
     pub runs: runs::Settings,
+    /// The templates of reviews.
+    pub reviews: reviews::Templates,
 }
 
 /// What a source of alerts may set off.

@@ -160,7 +160,7 @@ impl Templates {
                 Err(problem) => problems.push(problem),
                 Ok(review) => {
                     let refused = lint::lint(&review, &facts).into_iter().filter(|finding| finding.is_refused);
-                    problems.extend(refused.map(|finding| self.refused(&finding)));
+                    problems.extend(refused.map(|finding| self.refused(&review, &finding)));
                 }
             }
         }
@@ -169,9 +169,12 @@ impl Templates {
         problems
     }
 
-    fn refused(&self, finding: &Finding) -> Diagnostic {
-        let folder = self.files.values().find_map(|file| file.parent()).map(Path::to_owned).unwrap_or_default();
-        Diagnostic::new(folder, format!("the review of a made-up incident is refused, {finding}"))
+    /// The sections stand in the order of the templates, so the section names the file that made the line.
+    fn refused(&self, review: &str, finding: &Finding) -> Diagnostic {
+        let sections = review.lines().take(finding.line).filter(|line| line.starts_with("## ")).count();
+        let made = EMBEDDED.get(sections).and_then(|(name, _)| self.files.get(*name));
+        let file = made.or(self.files.values().next()).cloned().unwrap_or_default();
+        Diagnostic::new(file, format!("the review of a made-up incident is refused, {finding}"))
             .hint("write `{{cite cites}}` after each statement, and what is for people in a block with `>`")
     }
 
@@ -217,7 +220,8 @@ fn embedded(name: &str) -> PathBuf {
 }
 
 fn unreadable(file: &Path, error: &TemplateError) -> Diagnostic {
-    let problem = Diagnostic::new(file, format!("the template cannot be read: {}", error.reason()));
+    let problem = Diagnostic::new(file, format!("the template cannot be read: {}", error.reason()))
+        .hint("close each `{{` with `}}`, and each block such as `{{#if x}}` with its `{{/if}}`");
     error.pos().map_or(problem.clone(), |(line, column)| problem.at(line, column))
 }
 

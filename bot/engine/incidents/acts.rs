@@ -24,6 +24,9 @@ use crate::{
 /// The timer that is due when an incident was quiet for long enough.
 pub(super) const QUIET: &str = "incident-quiet";
 
+/// The timer that is due when an incident has ended, for what follows from its end.
+pub const ENDED: &str = "incident-ended";
+
 /// Writes the incident and shows its card anew.
 pub(super) async fn keep(context: &mut Context<'_>, incident: &Incident, is_page: bool) -> store::Result<()> {
     incidents::save(context.tx, incident).await?;
@@ -146,7 +149,7 @@ pub(super) async fn end(
     let (value, from) = clearing.map_or((context.now, moved), |(at, entry)| (at, entry.unwrap_or(moved)));
     let mark = Mark::new(value, actor.clone(), context.now, from).confirmed(context.now);
     set(context, incident, Milestone::Resolved, mark).await?;
-    Ok(())
+    timers::set(context.tx, ENDED, &incident.id.to_string(), context.now).await
 }
 
 /// Notes that a person takes part: the first one acknowledges the incident by it. Says whether it was the first.

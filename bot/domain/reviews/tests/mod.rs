@@ -82,10 +82,19 @@ fn a_folder_of_templates_is_checked_with_file_and_line() {
         let found = Templates::with(&[(name.into(), text.to_owned())]).err().unwrap_or_default();
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- {{summary.started.value"), @"");
-    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- {{incident}} hurt {{summary.hurt}}\n"), @"");
-    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- It was bad\n"), @"");
-    insta::assert_snapshot!(problems("t/sumary.hbs", ""), @"");
+    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- {{summary.started.value"), @r#"
+    t/summary.hbs:3:26: the template cannot be read: invalid handlebars syntax: expected trailing_tilde_to_omit_whitespace
+      hint: close each `{{` with `}}`, and each block such as `{{#if x}}` with its `{{/if}}`
+    "#);
+    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- {{incident}} hurt {{summary.hurt}}\n"), @"t/summary.hbs:3:21: a review has no `summary.hurt`");
+    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- It was bad\n"), @r#"
+    t/summary.hbs: the review of a made-up incident is refused, line 17: `It was bad` cites no entry (`unsupported_claim`)
+      hint: write `{{cite cites}}` after each statement, and what is for people in a block with `>`
+    "#);
+    insta::assert_snapshot!(problems("t/sumary.hbs", ""), @r#"
+    t/sumary.hbs: `sumary` is no template of a review
+      hint: the templates are `review`, `header`, `summary`, `impact`, `times`, `detection`, `changes`, `response`, `automation`, `resolution`, `timeline`, `factors`, `lessons`, `items`, `related`, `communications`, `quality`, `material`
+    "#);
     let fine = "## Summary\n\n- {{incident}} began: {{known summary.started}}\n";
     let templates = Templates::with(&[("t/summary.hbs".into(), fine.to_owned())]).unwrap();
     let review = draft(&sample::release(), &templates).unwrap().markdown;

@@ -147,9 +147,7 @@ fn wake(tx: &mut Tx) {
 
 /// The cards of an incident: its own and those that belong in its thread, in the order of their subjects.
 pub async fn of_incident(reader: &mut Reader, incident: IncidentId) -> Result<Vec<Shown>> {
-    let rows = reader
-        .rows("select * from cards where incident = $1 order by subject, changed_at", &[incident.0.into()])
-        .await?;
+    let rows = reader.rows(select!("where incident = $1 order by subject"), &[incident.0.into()]).await?;
     rows.iter().map(card).collect()
 }
 

@@ -19,7 +19,7 @@ use crate::store::{self, posts};
 /// The longest a look at the store may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a page may wait before it is a warning.
-const PAGE_LATE: Duration = Duration::from_secs(60);
+const PAGE_LATE: Duration = Duration::from_mins(1);
 /// How long any other message may wait before it is a warning.
 const POST_LATE: Duration = Duration::from_mins(5);
 

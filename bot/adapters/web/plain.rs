@@ -1,13 +1,13 @@
 //! Messages as a terminal shows them.
 
-use crate::engine::chat::{Card, Message, console};
+use crate::engine::chat::{Card, Line, Message, Shortcut, console};
 use crate::engine::features;
 
 /// The whole message, without a line break at its end.
 pub(super) fn message(message: &Message) -> String {
     let mut parts: Vec<String> = Vec::new();
     if !message.lines.is_empty() {
-        parts.push(message.lines.iter().map(|line| line.plain()).collect::<Vec<_>>().join("\n"));
+        parts.push(message.lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n"));
     }
     parts.extend(message.card.as_ref().map(card));
     parts.extend(message.files.iter().map(|file| format!("--- {} ---\n{}", file.name, file.text.trim_end())));
@@ -35,7 +35,7 @@ fn card(card: &Card) -> String {
 }
 
 /// The command that a button stands for, as it is typed, with an ellipsis for what is still to be said.
-fn typed(press: &crate::engine::chat::Shortcut) -> String {
+fn typed(press: &Shortcut) -> String {
     let given = press.given();
     let mut line = format!("/{}", press.path().join(" "));
     for (name, value) in &given {

@@ -82,17 +82,13 @@ pub(in crate::adapters::web) async fn login(
             &Trouble::new(StatusCode::BAD_REQUEST, "The form is not whole").hint("load `/login` again"),
         );
     };
-    match session::begin(&site, &login.token) {
-        Some(cookie) => {
-            let to = if is_own(&login.to) { login.to.as_str() } else { "/" };
-            (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response()
-        }
-        None => {
-            let mut response = form(&login.to, Some("This token is nobody's"));
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            response
-        }
+    if let Some(cookie) = session::begin(&site, &login.token) {
+        let to = if is_own(&login.to) { login.to.as_str() } else { "/" };
+        return (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response();
     }
+    let mut response = form(&login.to, Some("This token is nobody's"));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
 }
 
 /// `POST /logout`.

@@ -138,6 +138,17 @@ async fn what_is_acknowledged_is_kept_and_nothing_is_acknowledged_once_the_store
     assert_eq!(server.get("/healthz", &[]).await.status, StatusCode::OK);
 }
 
+struct Page(Time);
+impl store::Decision for Page {
+    type Answer = ();
+    async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+        let body = json!({});
+        let page =
+            store::posts::NewPost { channel: "ops", is_page: true, incident: None, body: &body, expires_at: None };
+        store::posts::add(tx, &page, self.0).await.map(drop)
+    }
+}
+
 #[tokio::test]
 async fn trouble_with_a_chat_is_a_warning_and_turns_no_alert_away() {
     let server = Server::new().await;
@@ -145,16 +156,6 @@ async fn trouble_with_a_chat_is_a_warning_and_turns_no_alert_away() {
     assert_eq!(told.status, StatusCode::OK, "{}", told.text);
     assert_eq!(told.json()["warnings"], json!({ "discord": "it is not connected" }));
 
-    struct Page(Time);
-    impl store::Decision for Page {
-        type Answer = ();
-        async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
-            let body = json!({});
-            let page =
-                store::posts::NewPost { channel: "ops", is_page: true, incident: None, body: &body, expires_at: None };
-            store::posts::add(tx, &page, self.0).await.map(drop)
-        }
-    }
     server.trial.engine.store().decide(Page(server.trial.engine.now())).await.unwrap();
     server.trial.clock.pass(Duration::from_secs(90));
     let told = server.get("/readyz", &[]).await;

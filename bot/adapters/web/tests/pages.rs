@@ -165,3 +165,74 @@ async fn the_files_of_the_page_may_be_kept_by_browsers() {
         assert!(told.header("cache-control").contains("immutable"));
     }
 }
+
+#[tokio::test]
+async fn a_line_is_carried_out_once_however_often_it_is_sent() {
+    let server = Server::new().await;
+    let ada = [("authorization", "Bearer ada-token")];
+    let declare = json!({ "line": "/incident declare title:\"Nobody can pay\"", "key": "once" }).to_string();
+    let first = server.post("/api/say", &ada, &declare).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    assert!(first.json()["text"].as_str().unwrap().contains("INC-1"), "{}", first.text);
+    assert_eq!(server.post("/api/say", &ada, &declare).await.json(), first.json());
+    let of_bob = server.post("/api/say", &[("authorization", "Bearer bob-token")], &declare).await;
+    assert!(of_bob.json()["text"].as_str().unwrap().contains("INC-2"), "keys are each person's own: {}", of_bob.text);
+    let list = server.post("/api/say", &ada, r#"{"line": "/incident list"}"#).await;
+    let text = list.json()["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("Nobody can pay") && text.contains("INC-2") && !text.contains("INC-3"), "{text}");
+}
+
+#[tokio::test]
+async fn a_button_asks_for_what_it_does_not_carry_and_then_does_it() {
+    let server = Server::new().await;
+    let (cookie, csrf) = server.sign_in("ada-token").await;
+    let declared = [("csrf", csrf.as_str()), ("key", "a"), ("line", "/incident declare title:\"Slow <b>search</b>\"")];
+    let told = server.send("/console/say", &cookie, &declared).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+
+    let pressed = [("csrf", csrf.as_str()), ("key", "b"), ("press", "1.note.INC-1")];
+    let asked = server.send("/console/press", &cookie, &pressed).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(asked.text.contains("name=\"option.text\""), "{}", asked.text);
+    let empty = [pressed.as_slice(), &[("option.text", " ")]].concat();
+    assert_eq!(server.send("/console/press", &cookie, &empty).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let full = [("csrf", csrf.as_str()), ("key", "c"), ("press", "1.note.INC-1"), ("option.text", "looking at <it>")];
+    let aimed = [full.as_slice(), &[("option.incident", "INC-9")]].concat();
+    assert_eq!(server.send("/console/press", &cookie, &aimed).await.status, StatusCode::OK, "what it carries stands");
+
+    let page = server.get("/incidents/INC-1", &[("cookie", &cookie)]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("looking at &lt;it&gt;"), "{}", page.text);
+    assert!(page.text.contains("Slow &lt;b&gt;search&lt;/b&gt;") && page.text.contains("id=\"card-INC-1\""));
+    assert!(page.text.contains("href=\"#e1\"") && page.text.contains("INC-1#1"), "entries can be cited");
+    let overview = server.get("/", &[("cookie", &cookie)]).await;
+    assert!(overview.text.contains("id=\"card-INC-1\""), "{}", overview.text);
+}
+
+#[tokio::test]
+async fn the_script_gets_the_answer_alone() {
+    let server = Server::new().await;
+    let (cookie, csrf) = server.sign_in("ada-token").await;
+    let kind = "application/x-www-form-urlencoded";
+    let headers = [("content-type", kind), ("cookie", cookie.as_str()), ("accept", "application/json")];
+    let told = server.post("/console/say", &headers, &format!("csrf={csrf}&key=k&line=/incident+list")).await;
+    assert_eq!((told.status, &told.json()["outcome"]), (StatusCode::OK, &json!("said")));
+    let told = server.post("/console/say", &headers, &format!("csrf={csrf}&key=l&line=/nonsense")).await;
+    assert_eq!(told.json()["outcome"], "refused");
+    assert!(!told.text.contains("DOCTYPE"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn commands_are_listed_with_what_completes_them() {
+    let server = Server::new().await;
+    let ada = [("authorization", "Bearer ada-token")];
+    let all = server.get("/api/commands", &ada).await.json();
+    let note = all.as_array().unwrap().iter().find(|one| one["name"] == "/incident note").unwrap().clone();
+    assert_eq!(note["options"][0]["kind"], "text");
+    assert_eq!(note["options"][1]["lookup"], "incident");
+    server.post("/api/say", &ada, r#"{"line": "/incident declare title:\"Nobody can pay\""}"#).await;
+    let found = server.get("/api/complete?lookup=incident&typed=pay", &ada).await.json();
+    assert_eq!(found[0]["name"], "INC-1", "{found}");
+    assert_eq!(server.get("/api/complete?lookup=person&typed=a", &ada).await.json()[0]["name"], "ada");
+    assert_eq!(server.get("/api/complete?lookup=nonsense", &ada).await.status, StatusCode::BAD_REQUEST);
+}

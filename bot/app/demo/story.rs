@@ -199,8 +199,9 @@ impl Story<'_> {
 
     /// Has the review drafted and writes it to a file.
     async fn review(&self, folder: &Path) -> anyhow::Result<std::path::PathBuf> {
-        let said = self.say(&self.you, &format!("/postmortem draft incident:{INCIDENT}")).await?;
-        let file = said["message"]["files"][0]["text"].as_str().context("the draft came without its file")?;
+        self.say(&self.you, &format!("/postmortem draft incident:{INCIDENT}")).await?;
+        let said = self.say(&self.you, &format!("/postmortem show incident:{INCIDENT}")).await?;
+        let file = said["message"]["files"][0]["text"].as_str().context("the review came without its file")?;
         for part in [BAD, GOOD, "TTR"] {
             ensure!(file.contains(part), "the review does not say `{part}`");
         }

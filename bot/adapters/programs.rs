@@ -155,7 +155,7 @@ impl Kept {
 
     async fn fill(&mut self, from: Option<impl AsyncRead + Unpin>) {
         let Some(mut from) = from else { return };
-        let mut part = [0; 8 * 1024];
+        let mut part = vec![0; 8 * 1024];
         while let Ok(length @ 1..) = from.read(&mut part).await {
             self.add(&part[..length]);
         }

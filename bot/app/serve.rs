@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -67,8 +66,9 @@ impl Parts {
     /// When the address cannot be listened on.
     pub async fn of_this_machine(config: &Config, stop: CancellationToken) -> anyhow::Result<Self> {
         let address = &config.file.web.listen;
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("Cannot listen on `{address}`\nhint: stop what uses it, or set another `web.listen`")
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let hint = "stop what uses the address, or set another `web.listen`";
+            anyhow::anyhow!("Cannot listen on `{address}`: {error}\nhint: {hint}")
         })?;
         Ok(Self {
             listener,
@@ -133,7 +133,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     };
     tasks.spawn("operations", operations::work::work(Arc::clone(&engine), outside, stop.clone()));
 
-    let site = Web {
+    let web = Web {
         engine: Arc::clone(&engine),
         gate: Arc::clone(&gate),
         body_limit: config.file.web.body_limit,
@@ -143,7 +143,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         stop: stop.clone(),
     };
     let address = listener.local_addr()?;
-    let served = axum::serve(listener, web::router(site)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let served = axum::serve(listener, web::router(web)).with_graceful_shutdown(stop.clone().cancelled_owned());
     tasks.spawn("web", async {
         if let Err(error) = served.into_future().await {
             tracing::error!(%error, "the HTTP side broke");

@@ -154,7 +154,7 @@ pub(super) struct Bot {
     /// Where the bot is; without it, where the configuration listens.
     #[arg(long, env = "FIREWARDEN_URL")]
     url: Option<String>,
-    /// A file with your personal token; without it, the variable FIREWARDEN_TOKEN.
+    /// A file with your personal token; without it, the variable `FIREWARDEN_TOKEN`.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }

@@ -52,24 +52,25 @@ pub(super) async fn halt(
             file.display()
         ))
     };
-    let line = match reason {
-        Some(reason) => {
-            halt_file::order(&file, reason).map_err(failed)?;
-            print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
-            format!("/halt reason:{}", quoted(reason))
-        }
-        None => {
-            let was_there = halt_file::lift(&file).map_err(failed)?;
-            let what = if was_there { "is taken away" } else { "was not there" };
-            print(&format!("`{}` {what}", file.display()));
-            "/halt reason:lift".to_owned()
-        }
+    let line = if let Some(reason) = reason {
+        halt_file::order(&file, reason).map_err(failed)?;
+        print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
+        format!("/halt reason:{}", quoted(reason))
+    } else {
+        let was_there = halt_file::lift(&file).map_err(failed)?;
+        let what = if was_there { "is taken away" } else { "was not there" };
+        print(&format!("`{}` {what}", file.display()));
+        "/halt reason:lift".to_owned()
     };
     match ask(config, bot, &line, None).await {
         Ok(reply) => print(reply["text"].as_str().unwrap_or_default()),
         Err(Failure::Refused(text) | Failure::Unreachable(text)) => {
+            let what = match reason {
+                Some(_) => "Only the file holds the halt: the bot was not told",
+                None => "Only the file was taken away: a halt that was ordered in chat still stands",
+            };
             let mut out = std::io::stderr().lock();
-            let _nobody_reads = writeln!(out, "The bot was not told, the file alone holds it: {text}");
+            let _nobody_reads = writeln!(out, "{what}\n{text}");
         }
         Err(fault @ Failure::Fault(_)) => return Err(fault),
     }

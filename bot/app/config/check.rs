@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Config, Look,
-    file::{SecretList, SecretRef, SourceKind},
+    file::{SecretList, SecretRef, SourceKind, Texts},
     places,
 };
 use crate::domain::{
@@ -158,7 +158,7 @@ impl Check<'_> {
                     "use letters, digits, `-`, `_` and `.`",
                 );
             }
-            for id in person.discord.iter().flat_map(|ids| ids.all()) {
+            for id in person.discord.iter().flat_map(Texts::all) {
                 self.snowflake(&[&"people", name, &"discord"], id);
                 if let Some(other) = accounts.insert(id, name).filter(|other| *other != name) {
                     let what = format!("the account `{id}` is given to `{other}` too");
@@ -190,7 +190,7 @@ impl Check<'_> {
         }
         let mut roles: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, role) in &file.roles {
-            for id in role.discord.iter().flat_map(|ids| ids.all()) {
+            for id in role.discord.iter().flat_map(Texts::all) {
                 self.snowflake(&[&"roles", name, &"discord"], id);
                 if let Some(other) = roles.insert(id, name).filter(|other| *other != name) {
                     let what = format!("Discord's role `{id}` stands for `{other}` too");

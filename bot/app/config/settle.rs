@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     Config,
-    file::{Auth, SourceKind, SourceSection},
+    file::{Auth, SourceKind, SourceSection, Texts},
 };
 use crate::{
     adapters::{
@@ -41,8 +41,8 @@ impl Config {
 
     /// Who may come in.
     pub fn keys(&self) -> Keys {
-        let mut keys = Keys::default();
-        keys.sources = self.file.sources.iter().map(|source| self.source(source)).collect();
+        let sources = self.file.sources.iter().map(|source| self.source(source)).collect();
+        let mut keys = Keys { sources, ..Keys::default() };
         for (name, person) in &self.file.people {
             for token in person.token.iter().flat_map(|list| self.secrets_of(list)) {
                 let print = Fingerprint::of(token.expose_secret());
@@ -59,14 +59,14 @@ impl Config {
             People { everyone: self.file.everyone.as_ref().map(|everyone| everyone.may), ..People::default() };
         for (name, person) in &self.file.people {
             let id = PersonId(name.clone());
-            for account in person.discord.iter().flat_map(|ids| ids.all()) {
+            for account in person.discord.iter().flat_map(Texts::all) {
                 people.accounts.insert(format!("discord:{account}"), id.clone());
             }
             people.known.insert(id, person.roles.iter().cloned().collect());
         }
         for (name, role) in &self.file.roles {
             people.roles.insert(name.clone(), role.may);
-            for id in role.discord.iter().flat_map(|ids| ids.all()) {
+            for id in role.discord.iter().flat_map(Texts::all) {
                 people.chat_roles.insert(format!("discord:{id}"), name.clone());
             }
         }

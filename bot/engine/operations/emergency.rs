@@ -9,12 +9,12 @@ use crate::domain::{duration, time::Time};
 /// So long nothing could be written before it is an emergency.
 pub const UNWRITTEN: Duration = Duration::from_secs(30);
 /// So long a page waited for the chat before it goes out another way.
-pub const UNDELIVERED: Duration = Duration::from_secs(60);
+pub const UNDELIVERED: Duration = Duration::from_mins(1);
 
 /// Told again after this while it lasts.
 const AGAIN: Duration = Duration::from_mins(15);
 /// The least time between two cries about pages.
-const APART: Duration = Duration::from_secs(60);
+const APART: Duration = Duration::from_mins(1);
 /// The pause after a cry that nobody took.
 const AFTER_FAILURE: Duration = Duration::from_secs(15);
 /// The most pages that one cry spells out.

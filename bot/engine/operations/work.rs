@@ -224,11 +224,11 @@ mod tests {
         }
     }
 
-    async fn watch(trial: &Trial, ear: &Arc<Ear>) -> Watch {
+    fn watch(trial: &Trial, ear: &Arc<Ear>) -> Watch {
         let outside = Outside {
             http: Arc::clone(ear) as Arc<dyn Http>,
             emergency: Some(("http://help/".to_owned(), None)),
-            heartbeat: Some(("http://alive/".to_owned(), Duration::from_secs(60))),
+            heartbeat: Some(("http://alive/".to_owned(), Duration::from_mins(1))),
         };
         Watch {
             engine: Arc::clone(&trial.engine),
@@ -241,25 +241,27 @@ mod tests {
         }
     }
 
+    /// A page that was wanted at this time.
+    struct Page(Time);
+
+    impl store::Decision for Page {
+        type Answer = ();
+        async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+            let body = serde_json::to_value(Message::line("INC-1 burns")).unwrap();
+            let post = posts::NewPost { channel: "a", is_page: true, incident: None, body: &body, expires_at: None };
+            posts::add(tx, &post, self.0).await.map(drop)
+        }
+    }
+
     #[tokio::test]
     async fn the_heartbeat_beats_only_while_pages_arrive() {
         let trial = Trial::new(Rules::default()).await;
         let ear = Arc::<Ear>::default();
-        let mut watch = watch(&trial, &ear).await;
+        let mut watch = watch(&trial, &ear);
         watch.look().await;
         watch.look().await;
         assert_eq!(*ear.0.lock().unwrap(), ["GET http://alive/ "]);
 
-        struct Page(Time);
-        impl store::Decision for Page {
-            type Answer = ();
-            async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
-                let body = serde_json::to_value(Message::line("INC-1 burns")).unwrap();
-                let post =
-                    posts::NewPost { channel: "a", is_page: true, incident: None, body: &body, expires_at: None };
-                posts::add(tx, &post, self.0).await.map(drop)
-            }
-        }
         trial.engine.store().decide(Page(trial.engine.now())).await.unwrap();
         trial.clock.pass(Duration::from_secs(61));
         watch.look().await;

@@ -116,13 +116,13 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     }
     tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
     let halt_file = halt::file_of(store.path());
-    let ports = runs::Ports {
+    let world = runs::Ports {
         http: Arc::clone(&http),
         programs,
         secrets: config.secrets.clone(),
         is_halt_file_there: Arc::new(move || halt::is_ordered(&halt_file)),
     };
-    tasks.spawn("runs", runs::work::work(Arc::clone(&engine), Arc::new(ports), stop.clone()));
+    tasks.spawn("runs", runs::work::work(Arc::clone(&engine), Arc::new(world), stop.clone()));
     let outside = operations::work::Outside {
         http: Arc::clone(&http),
         emergency: config.file.emergency.as_ref().map(|emergency| {

@@ -10,6 +10,8 @@ pub mod journal;
 pub mod next;
 pub mod reason;
 pub mod run;
+#[cfg(test)]
+mod tests;
 
 pub use approvals::{Approval, ApprovalState};
 pub use events::Event;

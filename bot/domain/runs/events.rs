@@ -125,10 +125,7 @@ impl timeline::Event for Event {
             }
             Event::StepDone { step, name, output, .. } => {
                 let verb = if step.pass == Pass::Undo { "Undid" } else { "Finished" };
-                let output = match output {
-                    Value::Null => String::new(),
-                    other => format!(" with `{}`", shown(other)),
-                };
+                let output = if output.is_null() { String::new() } else { format!(" with `{}`", shown(output)) };
                 format!("{verb} `{name}`{output}")
             }
             Event::StepFailed { step, name, error, will_retry_at, .. } => {
@@ -185,10 +182,8 @@ impl timeline::Event for Event {
             Event::UndoAsked { run, steps } => format!("Asked {run} to undo `{}`", steps.join("`, `")),
             Event::CancelAsked { run } => format!("Cancelled {run}"),
             Event::RunEnded { runbook, target, state, reason, detail, .. } => {
-                let why = match reason {
-                    Reason::Completed | Reason::Undone | Reason::Observed => String::new(),
-                    other => format!(": `{other}`{}", because(*other, detail)),
-                };
+                let is_plain = matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
+                let why = if is_plain { String::new() } else { format!(": `{reason}`{}", because(*reason, detail)) };
                 format!("Ended runbook `{runbook}` on `{target}` as `{state}`{why}")
             }
             Event::HaltOrdered { scope, reason } => format!("Halted {}: {}", covered(scope), cut(reason)),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::runs::run::RunState;
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $words:literal;)*) => {
         /// Why a run was refused, held or ended.
@@ -88,6 +90,29 @@ reasons! {
     Undone = "undone", "what was done is undone";
     /// The mode lets nothing be changed.
     Observed = "observed", "the mode `observe` changes nothing";
+}
+
+impl Reason {
+    /// How a run ends that stops for this reason before it changed anything.
+    pub fn ends_as(self) -> RunState {
+        let by_people = [Reason::Rejected, Reason::Cancelled];
+        let by_guards = [
+            Reason::TargetLocked,
+            Reason::Flapping,
+            Reason::StillFiring,
+            Reason::Cooldown,
+            Reason::MaxRuns,
+            Reason::NoApprovers,
+            Reason::Assertion,
+        ];
+        if by_people.contains(&self) {
+            RunState::Cancelled
+        } else if by_guards.contains(&self) {
+            RunState::Refused
+        } else {
+            RunState::Failed
+        }
+    }
 }
 
 impl fmt::Display for Reason {

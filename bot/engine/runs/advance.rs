@@ -19,6 +19,7 @@ use crate::{
         Work,
         actions::{self, Inside},
         approve::{self, Gate},
+        back,
         case::Case,
         facts,
     },
@@ -108,8 +109,8 @@ async fn follow(case: &mut Case<'_, '_>, next: Next, is_file_there: bool) -> sto
     }
     match next {
         Next::Begin { path, attempt, same_as } => begin(case, &path, attempt, same_as).await,
-        Next::Undo { path, attempt } => undo(case, &path, attempt).await,
-        Next::Probe { path, attempt, about } => probe(case, &path, attempt, about).await,
+        Next::Undo { path, attempt } => back::undo(case, &path, attempt).await,
+        Next::Probe { path, attempt, about } => back::probe(case, &path, attempt, about).await,
         Next::Resume(key) => {
             super::finish::waited(case, &key).await?;
             Ok(Went::On)
@@ -157,18 +158,7 @@ pub(super) async fn fail(case: &mut Case<'_, '_>, reason: Reason, path: &str, de
         let hold = Hold { reason, path: Some(path.to_owned()), detail: detail.to_owned() };
         return stand(case, RunState::Held, hold).await;
     }
-    let state = match reason {
-        Reason::Rejected | Reason::Cancelled => RunState::Cancelled,
-        Reason::TargetLocked
-        | Reason::Flapping
-        | Reason::StillFiring
-        | Reason::Cooldown
-        | Reason::MaxRuns
-        | Reason::NoApprovers
-        | Reason::Assertion => RunState::Refused,
-        _ => RunState::Failed,
-    };
-    case.end(state, reason, detail).await?;
+    case.end(reason.ends_as(), reason, detail).await?;
     Ok(Went::Rests)
 }
 
@@ -186,7 +176,7 @@ async fn rest(
     Ok(Went::Rests)
 }
 
-async fn stand(case: &mut Case<'_, '_>, state: RunState, hold: Hold) -> store::Result<Went> {
+pub(super) async fn stand(case: &mut Case<'_, '_>, state: RunState, hold: Hold) -> store::Result<Went> {
     case.hold(state, hold).await?;
     Ok(Went::Rests)
 }
@@ -246,7 +236,7 @@ async fn begin(case: &mut Case<'_, '_>, path: &str, attempt: u32, same_as: Optio
     if case.journal.of(path, Pass::Do).next_back().is_none_or(|last| last.verdict != Some(Verdict::NotYet)) {
         intended(case, &record, &step.name, !step.reads()).await?;
     }
-    if let Some(inside) = actions::named(&step.action).and_then(|action| action.inside()) {
+    if let Some(inside) = actions::named(&step.action).and_then(actions::Action::inside) {
         return inside_step(case, inside, &step, record, &scope).await;
     }
     case.note(record).await?;
@@ -283,13 +273,13 @@ async fn mutation_is_refused(case: &mut Case<'_, '_>, path: &str) -> store::Resu
         None => Moment::FirstMutation,
         Some(_) => Moment::LaterMutation,
     };
-    let (plan, target, cause) = (case.run.plan.clone(), case.run.target.clone(), case.run.cause.clone());
+    let (plan, target, alert) = (case.run.plan.clone(), case.run.target.clone(), case.run.cause.clone());
     let requester = case.run.requester().cloned();
     let about = facts::Subject {
         run: Some(case.run.id),
         plan: &plan,
         target: &target,
-        cause: cause.as_ref(),
+        cause: alert.as_ref(),
         requester: requester.as_ref(),
         mode: case.run.mode,
     };
@@ -309,7 +299,7 @@ async fn mutation_is_refused(case: &mut Case<'_, '_>, path: &str) -> store::Resu
     if case.run.mutated_at.is_none() {
         if let Some(cooldown) = &plan.guards.cooldown {
             let before = locks::cooldown(case.context.tx, &plan.name, &target).await?;
-            let charge = guards::charge(before.as_ref(), cooldown, cause.as_ref().map(|cause| &cause.key), now);
+            let charge = guards::charge(before.as_ref(), cooldown, alert.as_ref().map(|cause| &cause.key), now);
             locks::charge(case.context.tx, &plan.name, &target, &charge).await?;
         }
         case.run.mutated_at = Some(now);
@@ -318,89 +308,8 @@ async fn mutation_is_refused(case: &mut Case<'_, '_>, path: &str) -> store::Resu
     Ok(None)
 }
 
-/// Looks whether an attempt happened. It has the idempotency key of the effect that it looks for.
-async fn probe(case: &mut Case<'_, '_>, path: &str, attempt: u32, about: u32) -> store::Result<Went> {
-    let looked_for = case.journal.at(&StepKey::new(path, Pass::Do, about)).cloned();
-    let step = case.run.plan.step(path).cloned();
-    let (Some(step), Some(looked_for)) = (step, looked_for) else {
-        return fail(case, Reason::StepFailed, path, "the journal has no such attempt").await;
-    };
-    let Some(probe) = &step.probe else {
-        return fail(case, Reason::StepFailed, path, "the step has no probe").await;
-    };
-    let scope = case.scope_of(&step, &looked_for.effect, Some(looked_for.seq)).await?;
-    let with = match render(&probe.call.action, &probe.call.with, &scope) {
-        Ok(with) => with,
-        Err(what) => {
-            let hold = Hold { reason: Reason::InDoubt, path: Some(path.to_owned()), detail: what };
-            return stand(case, RunState::InDoubt, hold).await;
-        }
-    };
-    let key = StepKey::new(path, Pass::Probe, attempt);
-    let mut record = case.record(key.clone(), looked_for.effect.clone(), &probe.call.action);
-    record.about = Some(about);
-    record.with = with.clone();
-    intended(case, &record, &step.name, false).await?;
-    case.note(record).await?;
-    Ok(Went::Out(Box::new(Work {
-        key,
-        action: probe.call.action.clone(),
-        with,
-        scope,
-        changes: false,
-        timeout: step.timeout,
-        effect: looked_for.effect,
-    })))
-}
-
-/// Takes a step back, from what was captured before it.
-async fn undo(case: &mut Case<'_, '_>, path: &str, attempt: u32) -> store::Result<Went> {
-    let key = StepKey::new(path, Pass::Undo, attempt);
-    let step = case.run.plan.step(path).cloned();
-    let done = case.journal.of(path, Pass::Do).filter(|record| !record.before.is_null()).next_back().cloned();
-    let (Some(step), Some(done)) = (step, done) else {
-        return fail(case, Reason::UndoFailed, path, "nothing was captured before the step").await;
-    };
-    let Some(call) = &step.undo else {
-        return fail(case, Reason::UndoFailed, path, "the step has no undo").await;
-    };
-    let effect = case.effect(&key).await?;
-    let mut scope = case.scope_of(&step, &effect, Some(done.seq)).await?;
-    scope.set("output", done.output.clone());
-    if let Some(name) = &step.output {
-        scope.set(name.clone(), done.output.clone());
-    }
-    let captured = done.before.get("undo").filter(|undo| !undo.is_null()).cloned();
-    let rendered = match captured {
-        Some(with) => Ok(with),
-        None => render(&call.action, &call.with, &scope),
-    };
-    let mut record = case.record(key.clone(), effect.clone(), &call.action);
-    let with = match rendered {
-        Ok(with) => with,
-        Err(what) => {
-            record.state = StepState::Failed;
-            record.error = Some(what);
-            record.ended = Some(case.now());
-            case.note(record).await?;
-            return Ok(Went::On);
-        }
-    };
-    record.with = with.clone();
-    intended(case, &record, &step.name, true).await?;
-    case.note(record).await?;
-    Ok(Went::Out(Box::new(Work {
-        key,
-        action: call.action.clone(),
-        with,
-        scope,
-        changes: true,
-        timeout: step.timeout,
-        effect,
-    })))
-}
-
-async fn intended(
+/// Tells that something is about to happen.
+pub(super) async fn intended(
     case: &mut Case<'_, '_>,
     record: &crate::domain::runs::StepRecord,
     name: &str,
@@ -464,7 +373,11 @@ async fn observe(case: &mut Case<'_, '_>, from: &str) -> store::Result<Went> {
 }
 
 /// Renders an action's fields. Its own expressions stay as they are: they are read when there is something to read from.
-fn render(action: &str, with: &Value, scope: &crate::domain::runbooks::scope::Scope) -> Result<Value, String> {
+pub(super) fn render(
+    action: &str,
+    with: &Value,
+    scope: &crate::domain::runbooks::scope::Scope,
+) -> Result<Value, String> {
     if action == "assert" {
         return Ok(with.clone());
     }

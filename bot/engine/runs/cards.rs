@@ -48,10 +48,8 @@ pub(super) fn of_run(run: &Run, journal: &Journal, now: Time) -> Card {
         RunState::Cancelled | RunState::Refused | RunState::Observed | RunState::Released => Tone::Calm,
     };
     let title = Line::text(format!("{} · ", run.id)).code(&run.plan.name).and(" on ").code(run.target.to_string());
-    let state = match run.pass {
-        Pass::Undo if !run.state.is_over() => format!("{}, undoing", run.state),
-        _ => run.state.to_string(),
-    };
+    let is_going_back = run.pass == Pass::Undo && !run.state.is_over();
+    let state = if is_going_back { format!("{}, undoing", run.state) } else { run.state.to_string() };
     let mut card = Card::new(tone, title).fact("State", state).fact("Mode", run.mode.word());
     if let Some(incident) = run.incident {
         card = card.fact("Incident", Line::new().incident(incident));

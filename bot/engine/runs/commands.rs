@@ -157,7 +157,7 @@ fn show<'a>(view: &'a mut View<'_>, call: &'a Call) -> Answered<'a> {
             }
             for step in &plan.steps {
                 let kind = if step.reads() { "reads" } else { "changes" };
-                let line = Line::text(format!("{}. ", step.path)).code(&step.name).and(format!(" – {} ", kind));
+                let line = Line::text(format!("{}. ", step.path)).code(&step.name).and(format!(" – {kind} "));
                 message = message.and(line.code(&step.action));
             }
             return Ok(Reply::private(message));

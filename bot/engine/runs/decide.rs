@@ -79,10 +79,11 @@ pub(super) fn due<'a>(context: &'a mut Context<'_>, due: &'a timers::Due) -> Box
         debug_assert_eq!(due.kind, TIMER);
         let Ok(id) = due.subject.parse::<RunId>() else { return Ok(()) };
         let Some(mut case) = Case::open(context, id).await? else { return Ok(()) };
-        match case.run.state {
-            RunState::Waiting => case.go_on().await,
-            RunState::Approval => approve::expire(&mut case).await,
-            _ => Ok(()),
+        if case.run.state == RunState::Waiting {
+            case.go_on().await?;
+        } else if case.run.state == RunState::Approval {
+            approve::expire(&mut case).await?;
         }
+        Ok(())
     })
 }

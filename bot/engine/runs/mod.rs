@@ -6,6 +6,7 @@
 pub mod actions;
 mod advance;
 mod approve;
+mod back;
 mod cards;
 mod case;
 mod commands;

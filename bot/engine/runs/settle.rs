@@ -59,23 +59,19 @@ pub(super) fn choices(case: &Case<'_, '_>) -> Vec<&'static str> {
 
 /// The answers that fit a state.
 pub(super) fn answers(state: RunState, hold: Option<&Hold>, is_undoable: bool) -> Vec<&'static str> {
-    match state {
-        RunState::Held => {
-            let mut answers = Vec::new();
-            if is_undoable {
-                answers.push("undo");
-            }
-            answers.push("retry");
-            if hold.is_some_and(|hold| hold.path.is_some() && hold.reason == Reason::StepFailed) {
-                answers.push("skip");
-            }
-            answers.push("release");
-            answers
-        }
-        RunState::Stuck => vec!["retry", "skip", "release"],
-        RunState::InDoubt => vec!["happened", "did-not-happen", "abort"],
-        _ => Vec::new(),
+    let at_step = [Reason::StepFailed, Reason::Assertion, Reason::NoValue];
+    if state == RunState::Held {
+        let is_at_step = hold.is_some_and(|hold| hold.path.is_some() && at_step.contains(&hold.reason));
+        let possible = [(is_undoable, "undo"), (true, "retry"), (is_at_step, "skip"), (true, "release")];
+        return possible.into_iter().filter_map(|(fits, answer)| fits.then_some(answer)).collect();
     }
+    if state == RunState::Stuck {
+        return vec!["retry", "skip", "release"];
+    }
+    if state == RunState::InDoubt {
+        return vec!["happened", "did-not-happen", "abort"];
+    }
+    Vec::new()
 }
 
 /// Carries an answer out, if the run takes it as it stands.
@@ -121,13 +117,12 @@ pub(super) async fn answer(
             Ok(Ok(format!("Going on with {id}")))
         }
         Answer::Skip => {
-            match record {
-                Some(record) => case.amend(StepRecord { verdict: Some(Verdict::Skip), ..record }).await?,
-                None => {
-                    let path = case.run.hold.as_ref().and_then(|hold| hold.path.clone()).unwrap_or_default();
-                    if let Some(step) = case.run.plan.step(&path).cloned() {
-                        advance::skip(case, &step, &by).await?;
-                    }
+            if let Some(record) = record.filter(|record| record.state == StepState::Failed) {
+                case.amend(StepRecord { verdict: Some(Verdict::Skip), ..record }).await?;
+            } else {
+                let path = case.run.hold.as_ref().and_then(|hold| hold.path.clone()).unwrap_or_default();
+                if let Some(step) = case.run.plan.step(&path).cloned() {
+                    advance::skip(case, &step, &by).await?;
                 }
             }
             case.go_on().await?;

@@ -22,16 +22,13 @@ const MOST: usize = 20;
 pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, Result<Reply, Stop>> {
     Box::pin(async move {
         let run: Option<RunId> = call.args.parsed("run")?;
-        let (chain, about) = match run {
-            Some(id) => {
-                let run = runs::by_id(view.reader, id).await?;
-                let run = run.ok_or_else(|| Refusal::new(format!("There is no run `{id}`")))?;
-                (run.incident.map_or(Chain::System, Chain::Incident), id.to_string())
-            }
-            None => {
-                let incident = call.incident()?;
-                (Chain::Incident(incident), incident.to_string())
-            }
+        let (chain, about) = if let Some(id) = run {
+            let run = runs::by_id(view.reader, id).await?;
+            let run = run.ok_or_else(|| Refusal::new(format!("There is no run `{id}`")))?;
+            (run.incident.map_or(Chain::System, Chain::Incident), id.to_string())
+        } else {
+            let incident = call.incident()?;
+            (Chain::Incident(incident), incident.to_string())
         };
         let entries = timeline::entries(view.reader, chain).await?;
         let told: Vec<&Entry> = entries.iter().filter(|entry| explains(entry, run)).collect();

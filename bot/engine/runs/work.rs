@@ -67,7 +67,7 @@ impl Worker {
                         self.driven.clear();
                     }
                 }
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(&ended),
             }
         }
     }
@@ -104,8 +104,8 @@ impl Worker {
         self.engine.submit(renew).await.map(drop)
     }
 
-    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
-        let id = match &ended {
+    fn ended(&mut self, ended: &Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match ended {
             Ok((id, ())) => *id,
             Err(error) => {
                 if error.is_panic() {

@@ -32,15 +32,17 @@ fn request(ports: &Ports, work: &Work) -> Result<HttpRequest, String> {
     };
     let body = match work.with.get("body") {
         None | Some(Value::Null) => None,
-        Some(body) => match with_secrets(ports, body)? {
-            Value::String(text) => Some(text.into_bytes()),
-            other => {
+        Some(body) => {
+            let body = with_secrets(ports, body)?;
+            if let Value::String(text) = body {
+                Some(text.into_bytes())
+            } else {
                 if !has(&headers, "content-type") {
                     headers.push(("content-type".to_owned(), "application/json".into()));
                 }
-                Some(other.to_string().into_bytes())
+                Some(body.to_string().into_bytes())
             }
-        },
+        }
     };
     if work.changes && !has(&headers, "idempotency-key") {
         headers.push(("idempotency-key".to_owned(), work.effect.as_str().into()));

@@ -153,88 +153,6 @@ pub(super) enum Kill {
     BeforeWriting,
 }
 
-/// The runbook of most tests: it reads, asks, deploys, looks, and tells.
-pub(super) const ROLLBACK: &str = r#"
-name: rollback
-description: Deploy the version before
-mode: ask
-trigger: { alert: { match: ['alertname="Errors"'] }, chat: {} }
-inputs: { service: { type: service, const: checkout } }
-target: { service: "{{ service }}", environment: production }
-guards:
-  still_firing: { until: first_mutation }
-  cooldown: { for: 30m, factor: 2, max: 24h }
-approval: { before: roll back, by: ["role:on-call"], binds: [live.version, good.version], expires: 15m }
-steps:
-  - name: what is live
-    action: http
-    with: { url: "http://service/version", extract: { version: response.json.live } }
-    output: live
-  - name: what was good
-    action: http
-    with:
-      url: "http://service/deployments"
-      extract: { version: "response.json.deployments.filter(d, d.version != live.version)[0].version" }
-    output: good
-  - name: roll back
-    action: http
-    with:
-      method: POST
-      url: "http://service/deployments"
-      body: { version: "{{ good.version }}", expect_live: "{{ live.version }}" }
-    timeout: 1m
-    probe:
-      action: http
-      with:
-        url: "http://service/deployments"
-        extract: { made: "response.json.deployments.filter(d, has(d.key) && d.key == step.key)" }
-      settle: 60s
-      found: "size(output.made) > 0"
-      output: { version: "output.made[0].version" }
-    undo:
-      action: http
-      with:
-        method: POST
-        url: "http://service/deployments"
-        body: { version: "{{ live.version }}", expect_live: "{{ good.version }}" }
-    output: deployment
-  - name: errors are gone
-    action: http
-    with: { url: "http://service/health", extract: { errors: response.json.error_ratio } }
-    until: "health.errors < 0.01"
-    every: 5s
-    timeout: 1m
-    marks: mitigated
-    output: health
-  - name: tell everybody
-    action: announce
-    with: { text: "back on {{ good.version }}" }
-"#;
-
-/// Two deployments to two versions, neither probed nor repeatable, both undoable.
-pub(super) const TWICE: &str = r#"
-name: twice
-mode: auto
-trigger: { alert: { match: ['alertname="Errors"'] }, chat: {} }
-target: { service: checkout, environment: production }
-steps:
-  - name: first
-    action: http
-    with: { method: POST, url: "http://service/deployments", body: { version: one } }
-    timeout: 1m
-    undo: { action: http, with: { method: POST, url: "http://service/deployments", body: { version: undo-one } } }
-  - name: second
-    action: http
-    with: { method: POST, url: "http://service/deployments", body: { version: two } }
-    timeout: 1m
-    undo: { action: http, with: { method: POST, url: "http://service/deployments", body: { version: undo-two } } }
-  - name: third
-    action: http
-    with: { method: POST, url: "http://service/deployments", body: { version: three } }
-    timeout: 1m
-    repeat: safe
-"#;
-
 pub(super) fn plan(text: &str) -> Plan {
     runbooks::read(Path::new("test.yaml"), text.as_bytes()).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
@@ -287,10 +205,10 @@ impl Bench {
     }
 
     async fn submit(&self, input: Input) -> Answer {
-        match self.trial.engine.submit(engine::Input::Run(input)).await.unwrap() {
-            engine::Answer::Run(answer) => answer,
-            other => panic!("{other:?}"),
-        }
+        let engine::Answer::Run(answer) = self.trial.engine.submit(engine::Input::Run(input)).await.unwrap() else {
+            panic!("a worker was not answered")
+        };
+        answer
     }
 
     /// An alert fires, or is over.
@@ -356,10 +274,8 @@ impl Bench {
     ) -> Option<Box<Work>> {
         let is_halt_file_there = (self.ports.is_halt_file_there)();
         let step = Step { run, epoch, owner: owner.to_owned(), outcome, is_halt_file_there };
-        match self.submit(Input::Step(step)).await {
-            Answer::Next(work) => work,
-            other => panic!("{other:?}"),
-        }
+        let Answer::Next(work) = self.submit(Input::Step(step)).await else { panic!("a step was not answered") };
+        work
     }
 
     /// The process ends and another one starts.

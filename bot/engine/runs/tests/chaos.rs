@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::bench::{Bench, Fate, Kill, ROLLBACK, TWICE, rules};
+use super::{
+    bench::{Bench, Fate, Kill, rules},
+    plans::{ROLLBACK, TWICE},
+};
 use crate::domain::runs::{Pass, RunState, StepState};
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -57,24 +60,20 @@ async fn story(kills: Vec<(bool, usize)>, fates: Vec<Fate>, is_probed: bool, hal
     for _ in 0..8 {
         bench.pass(Duration::from_mins(2)).await;
         approve(&bench).await;
-        match bench.run(1).await.state {
-            RunState::InDoubt => {
-                // The person looks at the service before they answer.
-                let journal = bench.journal(1).await;
-                let doubt = journal.0.iter().rfind(|record| record.state == StepState::InDoubt).unwrap();
-                let happened = bench.world.service().effects.iter().any(|(key, _)| *key == doubt.effect);
-                let answer = if happened { "happened" } else { "did-not-happen" };
-                bench.says("bo", &format!("/runbook answer RUN-1 {answer}")).await.unwrap();
-            }
-            RunState::Held => {
-                let run = bench.run(1).await;
-                let journal = bench.journal(1).await;
-                let answer = if journal.undoable(&run.plan).next().is_some() { "undo" } else { "retry" };
-                bench.says("bo", &format!("/runbook answer RUN-1 {answer}")).await.unwrap();
-            }
-            RunState::Stuck => drop(bench.says("bo", "/runbook answer RUN-1 release").await.unwrap()),
-            _ => {}
-        }
+        let (run, journal) = (bench.run(1).await, bench.journal(1).await);
+        let answer = if run.state == RunState::InDoubt {
+            // The person looks at the service before they answer.
+            let doubt = journal.0.iter().rfind(|record| record.state == StepState::InDoubt).unwrap();
+            let happened = bench.world.service().effects.iter().any(|(key, _)| *key == doubt.effect);
+            if happened { "happened" } else { "did-not-happen" }
+        } else if run.state == RunState::Held {
+            if journal.undoable(&run.plan).next().is_some() { "undo" } else { "retry" }
+        } else if run.state == RunState::Stuck {
+            "release"
+        } else {
+            continue;
+        };
+        bench.says("bo", &format!("/runbook answer RUN-1 {answer}")).await.unwrap();
     }
     let (run, journal) = (bench.run(1).await, bench.journal(1).await);
     assert!(run.state.is_over(), "{:?} {:?} {journal:#?}", run.state, run.hold);

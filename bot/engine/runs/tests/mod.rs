@@ -3,4 +3,5 @@
 mod bench;
 mod chaos;
 mod people;
+mod plans;
 mod steps;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, ROLLBACK, TWICE, rules};
+use super::{
+    bench::{Bench, rules},
+    plans::{ROLLBACK, TWICE},
+};
 use crate::domain::{
     runbooks::plan::Mode,
     runs::{Event, Reason, RunState},
@@ -41,9 +44,8 @@ async fn drift_voids_an_approval_and_asks_again() {
     assert_eq!(bench.run(1).await.state, RunState::Approval);
     assert!(bench.world.service().sent.is_empty());
     let events = bench.events().await;
-    let voided = events.iter().find_map(|event| match event {
-        Event::ApprovalVoided { difference, .. } => Some(difference.clone()),
-        _ => None,
+    let voided = events.iter().find_map(|event| {
+        if let Event::ApprovalVoided { difference, .. } = event { Some(difference.clone()) } else { None }
     });
     let paths: Vec<String> = voided.unwrap().into_iter().map(|it| it.path).collect();
     assert!(paths.contains(&"live.version".to_owned()), "{paths:?}");
@@ -123,9 +125,8 @@ async fn observe_changes_nothing() {
     assert_eq!(bench.run(1).await.state, RunState::Observed);
     assert!(bench.world.service().sent.is_empty());
     let events = bench.events().await;
-    let would = events.iter().find_map(|event| match event {
-        Event::StepObserved { with, .. } => Some(with["body"]["version"].clone()),
-        _ => None,
+    let would = events.iter().find_map(|event| {
+        if let Event::StepObserved { with, .. } = event { Some(with["body"]["version"].clone()) } else { None }
     });
     assert_eq!(would, Some("good".into()));
 }

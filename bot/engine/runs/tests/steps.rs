@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, Fate, Kill, ROLLBACK, TWICE, rules};
+use super::{
+    bench::{Bench, Fate, Kill, rules},
+    plans::{ROLLBACK, TWICE},
+};
 use crate::domain::{
     incidents::Milestone,
     runs::{Event, Pass, Reason, RunState, StepState},

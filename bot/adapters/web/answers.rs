@@ -103,7 +103,7 @@ pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, Trouble> {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("The body is longer than `{limit}` bytes"),
             )
-            .hint("send fewer alerts in one delivery, or raise `server.body_limit`"));
+            .hint("send fewer alerts in one delivery, or raise `web.body_limit`"));
         }
         all.extend_from_slice(&part);
     }

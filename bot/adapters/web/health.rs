@@ -83,7 +83,7 @@ fn said(fault: &store::Fault) -> String {
 pub(super) async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Result<Response, Trouble> {
     if !site.gate.keys().may_scrape(&Shown::read(&headers)) {
         return Err(Trouble::new(StatusCode::UNAUTHORIZED, "The metrics are not open to everybody")
-            .hint("send a token of `server.metrics_tokens` as `Authorization: Bearer …`"));
+            .hint("send a token of `web.metrics_token` as `Authorization: Bearer …`"));
     }
     let Some(recorder) = &site.metrics else {
         return Err(Trouble::new(StatusCode::NOT_FOUND, "No metrics are recorded"));

@@ -151,7 +151,7 @@ impl<'a> Telling<'a> {
         if !self.is_alert_taken {
             let alertmanager = world.alertmanager();
             let body = alertmanager.body("firing", &[&alert(self.case.alert).service("checkout")]);
-            self.is_alert_taken = alertmanager.posts(&body).await == Some(200);
+            self.is_alert_taken = alertmanager.posts(&body).await == Some(202);
             return false;
         }
         if !self.is_noted {

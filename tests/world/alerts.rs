@@ -101,6 +101,6 @@ impl Alertmanager<'_> {
     }
 
     async fn takes(&self, body: Value) {
-        assert_eq!(self.posts(&body).await, Some(200), "the bot takes the delivery");
+        assert_eq!(self.posts(&body).await, Some(202), "the bot takes the delivery");
     }
 }

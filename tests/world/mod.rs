@@ -290,7 +290,8 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!("--- the story so far");
-            held(&self.transcript).iter().for_each(|line| println!("{line}"));
+            let transcript = held(&self.transcript);
+            transcript.iter().skip(transcript.len().saturating_sub(60)).for_each(|line| println!("{line}"));
             println!("--- the end of the bot's log");
             let log = self.bot.log();
             let lines: Vec<&str> = log.lines().collect();

@@ -98,10 +98,10 @@ async fn survives(case: Case, kill: Kill) -> bool {
             world.service.plan(Which::Number(number), moment, strike);
             Vec::new()
         }
-        Kill::Commit(number) => ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"]
+        Kill::Commit(number) => ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e"]
             .map(str::to_owned)
             .into_iter()
-            .chain([format!("inject=fdatasync:signal=SIGKILL:when={number}")])
+            .chain([format!("inject=fsync,fdatasync:signal=SIGKILL:when={number}")])
             .collect(),
     };
     world.bot.launch(&under);

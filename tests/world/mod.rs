@@ -16,7 +16,7 @@ pub(crate) mod prometheus;
 use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -67,11 +67,15 @@ pub(crate) async fn until(seconds: u64, mut is_so: impl AsyncFnMut() -> bool) ->
     true
 }
 
-/// A client for HTTP.
+/// A client for HTTP. It keeps no connections: each story has a runtime of its own, which ends with it.
 pub(crate) fn http() -> reqwest::Client {
-    // One that was installed before serves as well.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    let make = || {
+        // One that was installed before serves as well.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
+    };
+    CLIENT.get_or_init(make).clone()
 }
 
 /// Whether a program is installed.
@@ -294,7 +298,7 @@ impl Drop for World {
             transcript.iter().skip(transcript.len().saturating_sub(60)).for_each(|line| println!("{line}"));
             println!("--- the end of the bot's log");
             let log = self.bot.log();
-            let lines: Vec<&str> = log.lines().collect();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("a command was given")).collect();
             lines.iter().skip(lines.len().saturating_sub(60)).for_each(|line| println!("{line}"));
         }
     }

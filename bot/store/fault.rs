@@ -103,7 +103,7 @@ impl From<sqlx::Error> for Fault {
         // Primary result codes: https://sqlite.org/rescode.html (the low byte of an extended code).
         let code = error
             .as_database_error()
-            .and_then(|error| error.code())
+            .and_then(sqlx::error::DatabaseError::code)
             .and_then(|code| code.parse::<u32>().ok())
             .map(|code| code & 0xff);
         let kind = match code {

@@ -29,6 +29,7 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         })
         .collect();
     let migrator = Migrator::with_migrations(migrations);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library may add kinds; each is a mistake of the program")]
     migrator.run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => Fault::new(FaultKind::Newer, format!("it has migration {version}")),
         MigrateError::VersionMismatch(version) => {

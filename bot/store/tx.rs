@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction, sqlite::SqliteArguments};
 
-use super::{Bind, Fault, Result, Row, Wake};
+use super::{Bind, Fault, FaultKind, Result, Row, Wake};
 
 /// Reads one consistent state.
 pub struct Reader {
@@ -96,10 +96,7 @@ impl Tx {
 
 fn explain(error: sqlx::Error, sql: &'static str) -> Fault {
     let fault = Fault::from(error);
-    match fault.kind {
-        super::FaultKind::Defect => Fault::defect(format!("{fault} in `{sql}`")),
-        _ => fault,
-    }
+    if fault.kind == FaultKind::Defect { Fault::defect(format!("{fault} in `{sql}`")) } else { fault }
 }
 
 impl Deref for Tx {

@@ -132,7 +132,9 @@ async fn write(
         }
         let mut trouble = commit(&mut tx, &mut jobs).await.err();
         if trouble.is_none() {
-            jobs.into_iter().for_each(|job| job.finish(Ok(())));
+            for job in jobs {
+                job.finish(Ok(()));
+            }
         } else {
             for job in jobs {
                 let mut alone = [job];

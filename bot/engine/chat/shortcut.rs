@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shortcut {
-    word: &'static Word,
+    line: &'static Word,
     values: Vec<String>,
 }
 
 /// A line of the table: what is written in the button, and which command it is.
 #[derive(Debug, PartialEq, Eq)]
 struct Word {
-    word: &'static str,
+    name: &'static str,
     path: &'static [&'static str],
     /// Options whose values stand in the button.
     carried: &'static [&'static str],
@@ -29,7 +29,7 @@ struct Word {
 macro_rules! words {
     ($($word:literal = $($path:literal)+ ($($carried:literal),*) {$($name:literal: $value:literal),*};)*) => {
         &[$(Word {
-            word: $word, path: &[$($path),+], carried: &[$($carried),*], fixed: &[$(($name, $value)),*],
+            name: $word, path: &[$($path),+], carried: &[$($carried),*], fixed: &[$(($name, $value)),*],
         }),*]
     };
 }
@@ -63,28 +63,28 @@ impl Shortcut {
     /// # Panics
     /// When the table has no such line: a mistake of the program, which the tests of every card would meet.
     pub fn new(word: &str, values: &[&dyn fmt::Display]) -> Self {
-        let line = WORDS.iter().find(|line| line.word == word && line.carried.len() == values.len());
+        let line = WORDS.iter().find(|line| line.name == word && line.carried.len() == values.len());
         #[expect(clippy::expect_used, reason = "the words are literals of this program")]
-        let word = line.expect("the table of shortcuts has this line");
-        Self { word, values: values.iter().map(|value| value.to_string().replace('.', "·")).collect() }
+        let line = line.expect("the table of shortcuts has this line");
+        Self { line, values: values.iter().map(|value| value.to_string().replace('.', "·")).collect() }
     }
 
     /// The words of the command.
     pub fn path(&self) -> &'static [&'static str] {
-        self.word.path
+        self.line.path
     }
 
     /// What is given for its options.
     pub fn given(&self) -> Vec<(String, String)> {
-        let carried = self.word.carried.iter().zip(&self.values).map(|(name, value)| (*name, value.as_str()));
-        let fixed = self.word.fixed.iter().copied();
+        let carried = self.line.carried.iter().zip(&self.values).map(|(name, value)| (*name, value.as_str()));
+        let fixed = self.line.fixed.iter().copied();
         carried.chain(fixed).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 }
 
 impl fmt::Display for Shortcut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1.{}", self.word.word)?;
+        write!(f, "1.{}", self.line.name)?;
         self.values.iter().try_for_each(|value| write!(f, ".{value}"))
     }
 }
@@ -100,8 +100,8 @@ impl FromStr for Shortcut {
         }
         let word = parts.next().ok_or_else(refused)?;
         let values: Vec<String> = parts.map(str::to_owned).collect();
-        let word = WORDS.iter().find(|line| line.word == word && line.carried.len() == values.len());
-        Ok(Self { word: word.ok_or_else(refused)?, values })
+        let line = WORDS.iter().find(|line| line.name == word && line.carried.len() == values.len());
+        Ok(Self { line: line.ok_or_else(refused)?, values })
     }
 }
 
@@ -128,10 +128,8 @@ mod tests {
     #[test]
     fn every_line_reads_back_and_fits_a_button() {
         for line in WORDS {
-            let shortcut = Shortcut {
-                word: line,
-                values: vec!["rollback-a-service-with-a-long-name".to_owned(); line.carried.len()],
-            };
+            let shortcut =
+                Shortcut { line, values: vec!["rollback-a-service-with-a-long-name".to_owned(); line.carried.len()] };
             let text = shortcut.to_string();
             assert!(text.len() <= if line.carried.len() > 2 { 120 } else { 100 }, "{text}");
             assert_eq!(text.parse(), Ok(shortcut));

@@ -124,7 +124,7 @@ async function act(form) {
       return;
     }
     const isRefused = said.outcome !== "said";
-    answer(said.outcome ?? "failed", line ?? form.querySelector("button")?.textContent, (reply) => {
+    answer(said.outcome ?? "failed", line ?? (form.querySelector("h3") ?? form.querySelector("button"))?.textContent, (reply) => {
       if (said.html !== undefined) {
         const body = make("div");
         body.innerHTML = said.html;

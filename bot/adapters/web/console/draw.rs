@@ -87,7 +87,7 @@ pub(super) fn card(card: &Card, subject: Option<&Subject>, pen: Pen<'_>) -> Mark
     html! {
         article.card.(tone(card.tone)) id=[subject.map(|subject| format!("card-{subject}"))] {
             header {
-                h3 { (line(&card.title, pen)) }
+                h3 { (line(&untitled(&card.title, subject), pen)) }
                 @match subject {
                     Some(Subject::Incident(id)) if pen.about != Some(*id) => a.ref href={ "/incidents/" (id) } { (id) },
                     Some(subject) => span.ref { (subject) },
@@ -105,6 +105,17 @@ pub(super) fn card(card: &Card, subject: Option<&Subject>, pen: Pen<'_>) -> Mark
             }
         }
     }
+}
+
+/// The title without the name that stands beside it.
+fn untitled(title: &Line, subject: Option<&Subject>) -> Line {
+    let mut title = title.clone();
+    if let (Some(Span::Text(words)), Some(subject)) = (title.0.first_mut(), subject)
+        && let Some(rest) = words.strip_prefix(&format!("{subject} "))
+    {
+        *words = rest.to_owned();
+    }
+    title
 }
 
 fn button(button: &Button, pen: Pen<'_>) -> Markup {

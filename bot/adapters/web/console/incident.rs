@@ -69,6 +69,7 @@ async fn look(site: &Site, id: IncidentId, pen: Pen<'_>) -> store::Result<Option
         div.columns {
             div.cards {
                 @if let Some(card) = &own { (draw::card(card, Some(&Subject::Incident(id)), pen)) }
+                p.aside { a href={ "/incidents/" (id) "/review" } { "The review as the log has it" } }
                 (runs(&others, pen))
                 @if !said.is_empty() {
                     section.messages aria-labelledby="messages" {

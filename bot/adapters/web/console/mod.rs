@@ -11,6 +11,7 @@ pub(super) mod live;
 mod login;
 mod overview;
 pub(super) mod page;
+mod review;
 pub(super) mod session;
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/", get(overview::overview))
         .route("/log", get(overview::log))
         .route("/incidents/{incident}", get(incident::show))
+        .route("/incidents/{incident}/review", get(review::show))
+        .route("/incidents/{incident}/review.md", get(review::markdown))
         .route("/login", get(login::ask).post(login::login))
         .route("/logout", post(login::logout))
         .route("/console/say", post(act::say))

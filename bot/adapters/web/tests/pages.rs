@@ -205,6 +205,15 @@ async fn a_button_asks_for_what_it_does_not_carry_and_then_does_it() {
     assert!(page.text.contains("looking at &lt;it&gt;"), "{}", page.text);
     assert!(page.text.contains("Slow &lt;b&gt;search&lt;/b&gt;") && page.text.contains("id=\"card-INC-1\""));
     assert!(page.text.contains("href=\"#e1\"") && page.text.contains("INC-1#1"), "entries can be cited");
+    let review = server.get("/incidents/INC-1/review", &[("cookie", &cookie)]).await;
+    assert_eq!(review.status, StatusCode::OK);
+    assert!(
+        review.text.contains("href=\"/incidents/INC-1#e1\"") && !review.text.contains("<b>search"),
+        "{}",
+        review.text
+    );
+    let markdown = server.get("/incidents/INC-1/review.md", &[("cookie", &cookie)]).await;
+    assert_eq!(markdown.header("content-type"), "text/markdown; charset=utf-8");
     let overview = server.get("/", &[("cookie", &cookie)]).await;
     assert!(overview.text.contains("id=\"card-INC-1\""), "{}", overview.text);
 }

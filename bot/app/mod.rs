@@ -6,5 +6,6 @@ pub mod demo;
 pub mod halt;
 pub mod log;
 pub mod reload;
+pub mod reviews;
 pub mod ruleset;
 pub mod serve;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     config::{Config, Look},
+    reviews,
     ruleset::{self, Ruleset},
 };
 use crate::{
@@ -127,6 +128,7 @@ fn at_restart(before: &Config, after: &Config) -> Vec<String> {
 fn stamps(config: &Config) -> BTreeMap<PathBuf, Stamp> {
     let mut files = vec![config.path.clone()];
     files.extend(ruleset::files(&config.runbooks_directory()));
+    files.extend(reviews::files(config));
     files.into_iter().map(|path| (path.clone(), stamp(&path))).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The runbooks of a folder, each read, checked and held against the configuration.
+//! The runbooks of a folder, each read, checked and held against the configuration; and the templates of reviews.
 //!
 //! What is wrong is left out and told, never run by. A file that was good before keeps its old runbook while its edit is
 //! bad, so nobody is left without a runbook in the middle of an incident because of a slip of the fingers.
@@ -9,10 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use super::config::{Config, Look, check};
+use super::{
+    config::{Config, Look, check},
+    reviews,
+};
 use crate::{
     domain::{
         diagnostic::Diagnostic,
+        reviews::Templates,
         runbooks::{self, Plan, plan::Approver, words},
     },
     engine::{Rules, ports::Secrets, runs},
@@ -23,6 +27,8 @@ use crate::{
 pub struct Ruleset {
     /// By name: the file that it came from, and what it says.
     pub runbooks: BTreeMap<String, (PathBuf, Arc<Plan>)>,
+    /// What reviews look like.
+    pub reviews: Templates,
     /// What is wrong with the files, in their order.
     pub problems: Vec<Diagnostic>,
 }
@@ -30,7 +36,11 @@ pub struct Ruleset {
 impl Ruleset {
     /// Reads all runbooks. A file with problems keeps the runbook that it had `before`, if it had one.
     pub fn load(config: &Config, before: &Ruleset, look: Look) -> Self {
-        let mut ruleset = Self::default();
+        let mut ruleset = Self { reviews: before.reviews.clone(), ..Self::default() };
+        match reviews::templates(config) {
+            Ok(templates) => ruleset.reviews = templates,
+            Err(problems) => ruleset.problems.extend(problems),
+        }
         for file in files(&config.runbooks_directory()) {
             match read(&file) {
                 Ok(plan) => {
@@ -62,7 +72,11 @@ impl Ruleset {
     /// The rules in force with this configuration.
     pub fn rules(&self, config: &Config) -> Rules {
         let runbooks = self.runbooks.iter().map(|(name, (_, plan))| (name.clone(), Arc::clone(plan))).collect();
-        Rules { runs: runs::Settings { runbooks, mode: config.file.runbooks.mode }, ..config.rules() }
+        Rules {
+            runs: runs::Settings { runbooks, mode: config.file.runbooks.mode },
+            reviews: self.reviews.clone(),
+            ..config.rules()
+        }
     }
 }
 

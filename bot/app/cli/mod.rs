@@ -2,6 +2,7 @@
 
 mod check;
 mod remote;
+mod review;
 mod route;
 mod store;
 
@@ -94,10 +95,17 @@ Examples:
         #[command(flatten)]
         bot: Bot,
     },
-    /// Print the review of an incident, as Markdown.
+    /// Print the review of an incident, as Markdown: from the store, or from a running bot with --url.
+    #[command(after_help = "\
+Examples:
+  firewarden review INC-1 --out INC-1.md
+  firewarden review INC-1 --url https://firewarden.example.org --token-file ~/.firewarden")]
     Review {
         /// The incident, such as INC-1.
         incident: IncidentId,
+        /// Write it to this file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         #[command(flatten)]
         bot: Bot,
     },
@@ -215,7 +223,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         }
         Command::Runbook(RunbookCommand::Check { files }) => check::runbooks(&files),
         Command::Say { line, key, bot } => remote::say(&cli.config, &bot, &line.join(" "), key).await,
-        Command::Review { incident, bot } => remote::review(&cli.config, &bot, incident).await,
+        Command::Review { incident, out, bot } => review::write(&cli.config, &bot, incident, out.as_deref()).await,
         Command::Halt { reason, lift, store, bot } => {
             remote::halt(&cli.config, &bot, store, if lift { None } else { Some(&reason) }).await
         }

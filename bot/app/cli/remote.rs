@@ -29,12 +29,11 @@ pub(super) async fn say(config: &Path, bot: &Bot, line: &str, key: Option<String
     Ok(())
 }
 
-/// Prints the review of an incident.
-pub(super) async fn review(config: &Path, bot: &Bot, incident: IncidentId) -> Result<(), Failure> {
+/// The review of an incident.
+pub(super) async fn review(config: &Path, bot: &Bot, incident: IncidentId) -> Result<String, Failure> {
     let reply = ask(config, bot, &format!("/postmortem show incident:{incident}"), None).await?;
     let file = reply["message"]["files"][0]["text"].as_str();
-    print(file.or_else(|| reply["text"].as_str()).unwrap_or_default());
-    Ok(())
+    Ok(file.or_else(|| reply["text"].as_str()).unwrap_or_default().to_owned())
 }
 
 /// Orders a halt with this reason, or lifts it: by the file, and by telling the bot if it can be reached.

@@ -40,6 +40,8 @@ pub struct File {
     pub incidents: incidents::Settings,
     /// Where the runbooks are.
     pub runbooks: RunbooksSection,
+    /// What reviews look like.
+    pub reviews: ReviewsSection,
     /// What holds for every chat.
     pub chat: ChatSection,
     /// Discord; without it the console is the only chat.
@@ -278,6 +280,14 @@ impl Default for RunbooksSection {
     fn default() -> Self {
         Self { directory: "runbooks".into(), mode: Mode::Auto }
     }
+}
+
+/// `[reviews]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReviewsSection {
+    /// A folder with templates that take the place of those that the program brings, by their names.
+    pub templates: Option<PathBuf>,
 }
 
 /// `[chat]`

@@ -87,6 +87,11 @@ impl Config {
         self.beside(&self.file.runbooks.directory)
     }
 
+    /// The folder with templates of reviews, if one is named.
+    pub fn templates_directory(&self) -> Option<PathBuf> {
+        self.file.reviews.templates.as_ref().map(|folder| self.beside(folder))
+    }
+
     /// The secret that is meant.
     ///
     /// # Errors

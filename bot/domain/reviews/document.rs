@@ -197,7 +197,7 @@ fn header(facts: &Facts, said: &[(&Entry, Said)]) -> Header {
     let lead = lines::last(said, |_, said| matches!(said, Said::Incident(Event::RoleTaken { role: Role::Lead, .. })));
     let peak = lines::last(said, |_, said| match said {
         Said::Incident(Event::SeverityChanged { from, to, .. }) => (*from).max(*to) == incident.peak_severity,
-        _ => false,
+        Said::Incident(_) | Said::Run(_) | Said::Other => false,
     });
     let newest = facts.entries.last();
     Header {

@@ -19,7 +19,7 @@ use crate::domain::{
 };
 
 /// A message that was under way longer than this was late.
-pub const LATE: Duration = Duration::from_secs(60);
+pub const LATE: Duration = Duration::from_mins(1);
 
 /// Facts beside the questions that only people can answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -229,9 +229,10 @@ pub fn quality(facts: &Facts, said: &[(&Entry, Said)], gaps: Vec<Gap>) -> Qualit
 fn human_words(said: &Said) -> Option<&str> {
     match said {
         Said::Incident(Event::Noted { text }) => Some(text),
-        Said::Incident(Event::IncidentDeclined { reason, .. }) => Some(reason),
         Said::Incident(Event::PhaseMoved { reason, .. } | Event::SeverityChanged { reason, .. }) => reason.as_deref(),
-        Said::Run(runs::Event::HaltOrdered { reason, .. }) => Some(reason),
+        Said::Incident(Event::IncidentDeclined { reason, .. }) | Said::Run(runs::Event::HaltOrdered { reason, .. }) => {
+            Some(reason)
+        }
         Said::Incident(_) | Said::Run(_) | Said::Other => None,
     }
 }

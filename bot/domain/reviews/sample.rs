@@ -42,10 +42,10 @@ pub(super) fn release() -> Facts {
         environment: Some("production".to_owned()),
         route: "checkout".to_owned(),
         reason: "matched".to_owned(),
-        started: Some(log.at(-40)),
+        started: Some(at(-40)),
     };
     let opening = log.says(0, &source, &opened);
-    log.says(0, &source, &fired(log.at(-40), false));
+    log.says(0, &source, &fired(at(-40), false));
     log.says(0, &Actor::Bot, &Event::Paged { who: vec!["role:on-call".to_owned()], reason: "opened".to_owned() });
     log.says(1, &Actor::Bot, &Event::LinkedToEarlier { earlier: IncidentId(3) });
     rolls_back(&mut log, &ana);
@@ -54,14 +54,14 @@ pub(super) fn release() -> Facts {
         &run(),
         &Event::MilestoneSet {
             milestone: Milestone::Mitigated,
-            value: log.at(240),
+            value: at(240),
             from: None,
             replaced: None,
-            confirmed: Some(log.at(300)),
+            confirmed: Some(at(300)),
         },
     );
     log.says(301, &run(), &ended(1, RunState::Done, Reason::Completed));
-    let cleared = log.says(320, &source, &Event::AlertCleared { alert: alert(), at: log.at(310) });
+    let cleared = log.says(320, &source, &Event::AlertCleared { alert: alert(), at: at(310) });
     log.says(320, &Actor::Bot, &moved(Phase::Investigating, Phase::Monitoring, Some("alerts_cleared")));
     log.says(400, &bo, &Event::RoleTaken { role: Role::Lead, person: PersonId("bo".to_owned()), before: None });
     log.says(420, &bo, &Event::Noted { text: "The new cache key was not in the load test".to_owned() });
@@ -139,7 +139,7 @@ fn rolls_back(log: &mut Log, ana: &Actor) {
         by: vec!["role:on-call".to_owned()],
         count: 1,
         bound: bound.clone(),
-        expires_at: log.at(900),
+        expires_at: at(900),
     };
     log.says(3, &run(), &asked);
     log.says(45, ana, &Event::Acknowledged {});
@@ -150,7 +150,7 @@ fn rolls_back(log: &mut Log, ana: &Actor) {
         name: "roll back".to_owned(),
         changes: true,
         error: "connection refused".to_owned(),
-        will_retry_at: Some(log.at(55)),
+        will_retry_at: Some(at(55)),
     };
     log.intends(51, (&key("3", 1), "roll back", true));
     log.says(52, &run(), &failed);
@@ -179,10 +179,6 @@ struct Log {
 impl Log {
     fn new(id: IncidentId) -> Self {
         Self { id, entries: Vec::new() }
-    }
-
-    fn at(&self, second: i64) -> Time {
-        at(second)
     }
 
     fn says(&mut self, second: i64, actor: &Actor, event: &impl crate::domain::timeline::Event) -> EntryRef {

@@ -116,9 +116,10 @@ impl Templates {
     pub fn render(&self, document: &Document) -> Result<String, Diagnostic> {
         let written = self.registry.render("review", document).map_err(|error| {
             let name = error.template_name.clone().unwrap_or_else(|| "review".to_owned());
-            let what = match error.reason() {
-                RenderErrorReason::MissingVariable(Some(name)) => format!("a review has no `{name}`"),
-                other => other.to_string().replace('\n', " "),
+            let what = if let RenderErrorReason::MissingVariable(Some(name)) = error.reason() {
+                format!("a review has no `{name}`")
+            } else {
+                error.reason().to_string().replace('\n', " ")
             };
             let diagnostic = Diagnostic::new(self.file(&name), what);
             match (error.line_no, error.column_no) {

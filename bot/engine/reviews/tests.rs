@@ -23,7 +23,7 @@ async fn said(trial: &Trial) -> Vec<Message> {
 async fn a_draft_is_posted_with_its_file_and_shown_in_private() {
     let trial = trial().await;
     trial.says("ana", "/incident declare title:\"Errors | <b>\" service:checkout").await.unwrap();
-    trial.clock.pass(Duration::from_secs(60));
+    trial.clock.pass(Duration::from_mins(1));
     trial.says("bo", "/incident note incident:INC-1 text:\"looking at it\"").await.unwrap();
     let first = trial.says("bo", "/postmortem show incident:INC-1").await.unwrap();
     assert!(first.is_private);

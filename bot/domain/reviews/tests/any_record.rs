@@ -129,8 +129,8 @@ prop_compose! {
         let mut entries: Vec<Entry> = Vec::new();
         for (index, (draft, pause)) in drafts.into_iter().enumerate() {
             now = Time::from_millis(now.millis() + pause);
-            let reference = facts.chain();
-            let reference = crate::domain::timeline::EntryRef { chain: reference, seq: index as i64 + 1 };
+            let seq = i64::try_from(index + 1).unwrap();
+            let reference = crate::domain::timeline::EntryRef { chain: facts.chain(), seq };
             let hash = chained("", reference, now, &draft);
             entries.push(Entry { reference, at: now, draft, hash });
         }

@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one whole review, to be read as one")]
 fn a_whole_review() {
     insta::assert_snapshot!(drafted(&sample::release()), @r#"
     # Review of INC-7: Checkout answers with errors
@@ -49,12 +50,12 @@ fn a_whole_review() {
     | mitigated | 2026-11-23 03:14:00 UTC | `RUN-1` | confirmed 2026-11-23 03:15:00 UTC  | [INC-7#22] |
     | resolved | 2026-11-23 03:15:10 UTC | `source prometheus` | confirmed 2026-11-23 03:35:00 UTC  | [INC-7#24] |
 
-    | Measure | Formula | With the times | Length | Source |
+    | Measure | Meaning | With the times | Length | Source |
     |---|---|---|---|---|
-    | TTD, time to detect | detected − started | 03:10:00 − 03:09:20 | at least 40 s | [INC-7#1] |
-    | TTA, time to acknowledge | acknowledged − detected | 03:10:45 − 03:10:00 | 45 s | [INC-7#12] [INC-7#1] |
-    | TTM, time to mitigate | mitigated − started | 03:14:00 − 03:09:20 | at least 4 min 40 s | [INC-7#22] [INC-7#1] |
-    | TTR, time to resolve | resolved − started | 03:15:10 − 03:09:20 | at least 5 min 50 s | [INC-7#24] [INC-7#1] |
+    | TTD = detected − started | time to detect | 03:10:00 − 03:09:20 | at least 40 s | [INC-7#1] |
+    | TTA = acknowledged − detected | time to acknowledge | 03:10:45 − 03:10:00 | 45 s | [INC-7#12] [INC-7#1] |
+    | TTM = mitigated − started | time to mitigate | 03:14:00 − 03:09:20 | at least 4 min 40 s | [INC-7#22] [INC-7#1] |
+    | TTR = resolved − started | time to resolve | 03:15:10 − 03:09:20 | at least 5 min 50 s | [INC-7#24] [INC-7#1] |
 
     ## Detection
 
@@ -269,12 +270,12 @@ fn an_incident_in_which_nothing_happened() {
     | mitigated | unknown |  |  |  |
     | resolved | unknown |  |  |  |
 
-    | Measure | Formula | With the times | Length | Source |
+    | Measure | Meaning | With the times | Length | Source |
     |---|---|---|---|---|
-    | TTD, time to detect | detected − started | unknown | unknown |  |
-    | TTA, time to acknowledge | acknowledged − detected | unknown | unknown |  |
-    | TTM, time to mitigate | mitigated − started | unknown | unknown |  |
-    | TTR, time to resolve | resolved − started | unknown | unknown |  |
+    | TTD = detected − started | time to detect | unknown | unknown |  |
+    | TTA = acknowledged − detected | time to acknowledge | unknown | unknown |  |
+    | TTM = mitigated − started | time to mitigate | unknown | unknown |  |
+    | TTR = resolved − started | time to resolve | unknown | unknown |  |
 
     ## Detection
 

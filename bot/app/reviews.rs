@@ -66,6 +66,6 @@ mod tests {
 
         std::fs::write(mine.join("header.hbs"), "## Header\n\n- {{header.sevrity}}\n").unwrap();
         let problem = templates(&config).unwrap_err()[0].to_string();
-        assert!(problem.ends_with("mine/header.hbs:3:5: a review has no `header.sevrity`"), "{problem}");
+        assert!(problem.ends_with("mine/header.hbs:3:3: a review has no `header.sevrity`"), "{problem}");
     }
 }

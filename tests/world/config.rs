@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ExampleService;
+use super::{ExampleService, discord};
 
 /// The token of Alertmanager.
 pub(crate) const SOURCE_TOKEN: &str = "alertmanager-token-of-the-story";
@@ -32,11 +32,13 @@ pub(crate) struct Config {
     extra: String,
     /// Words of the shipped runbooks, and what stands in their place.
     edits: Vec<(&'static str, &'static str)>,
+    /// Accounts at Discord of people, and Discord's numbers of roles.
+    numbers: Vec<(&'static str, u64)>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { quiet: "10m", extra: String::new(), edits: Vec::new() }
+        Self { quiet: "10m", extra: String::new(), edits: Vec::new(), numbers: Vec::new() }
     }
 }
 
@@ -59,29 +61,45 @@ impl Config {
         self
     }
 
+    /// With this number at Discord for a person or a role; a person may have several.
+    pub(crate) fn number(mut self, of: &'static str, number: u64) -> Self {
+        self.numbers.push((of, number));
+        self
+    }
+
+    fn numbers_of(&self, name: &str) -> String {
+        let numbers = self.numbers.iter().filter(|(of, _)| *of == name).map(|(_, number)| format!("\"{number}\""));
+        let numbers: Vec<String> = numbers.collect();
+        if numbers.is_empty() { String::new() } else { format!("discord = [{}]\n", numbers.join(", ")) }
+    }
+
     /// Writes `firewarden.toml`, the secrets and the runbooks into the folder.
     pub(crate) fn write(&self, folder: &Path, address: SocketAddr, service: &ExampleService) {
         let secrets = folder.join("secrets");
         fs::create_dir(&secrets).unwrap();
         fs::write(secrets.join("alertmanager"), SOURCE_TOKEN).unwrap();
+        fs::write(secrets.join("discord"), discord::TOKEN).unwrap();
         let mut people = String::new();
         for (person, role) in PEOPLE {
             fs::write(secrets.join(person), token_of(person)).unwrap();
             people.push_str(&format!(
-                "[people.{person}]\nroles = [\"{role}\"]\ntoken = {{ file = \"secrets/{person}\" }}\n\n"
+                "[people.{person}]\nroles = [\"{role}\"]\ntoken = {{ file = \"secrets/{person}\" }}\n{}\n",
+                self.numbers_of(person)
             ));
         }
         let quiet = self.quiet;
         let extra = &self.extra;
+        let (on_call, admin) = (self.numbers_of("on-call"), self.numbers_of("admin"));
         let text = format!(
             r#"[web]
 listen = "{address}"
 
 {people}[roles.on-call]
 may = "operate"
-
+{on_call}
 [roles.admin]
 may = "administer"
+{admin}
 
 [[sources]]
 name = "alertmanager"

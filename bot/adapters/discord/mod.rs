@@ -93,9 +93,16 @@ impl Chat for Discord {
         drawn.body["nonce"] = json!(nonce);
         drawn.body["enforce_nonce"] = json!(true);
         let route = Route::ChannelMessages { channel_id: channel.into() };
-        let call = Call { method: LightMethod::Post, route, body: Some(drawn.body), files: &drawn.files };
+        let call = Call { method: LightMethod::Post, route, body: Some(drawn.body.clone()), files: &drawn.files };
         let sent = self.rest.call(call).await?;
-        id_of(&sent)
+        let message = id_of(&sent)?;
+        // Of a card that was sent before, Discord gives the earlier state: it is brought up to date.
+        if message_differs(&drawn.body, &sent) {
+            let route = Route::ChannelMessage { channel_id: channel.into(), message_id: number(&message)?.into() };
+            let body = render::edit(&drawn.body);
+            self.rest.call(Call { method: LightMethod::Patch, route, body: Some(body), files: &[] }).await?;
+        }
+        Ok(message)
     }
 
     async fn edit(&self, place: &Place, message: &str, card: &Card) -> Result<(), Undelivered> {
@@ -123,6 +130,21 @@ impl Chat for Discord {
             Err(trouble) => Err(trouble),
         }
     }
+}
+
+/// Whether the card in Discord's answer is another than the one that was sent.
+fn message_differs(sent: &Value, answer: &Value) -> bool {
+    let said = |message: &Value| -> Vec<String> {
+        let embed = &message["embeds"][0];
+        let fields = embed["fields"].as_array().into_iter().flatten();
+        let fields = fields.flat_map(|field| [field["name"].as_str(), field["value"].as_str()]);
+        [embed["title"].as_str(), embed["description"].as_str()]
+            .into_iter()
+            .chain(fields)
+            .map(|text| text.unwrap_or_default().trim().to_owned())
+            .collect()
+    };
+    said(sent) != said(answer)
 }
 
 fn id_of(answer: &Value) -> Result<String, Undelivered> {

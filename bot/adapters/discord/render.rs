@@ -55,6 +55,16 @@ pub(super) fn message(message: &Message, people: &People) -> Drawn {
     Drawn { body, files }
 }
 
+/// What of a message can be changed later.
+pub(super) fn edit(body: &Value) -> Value {
+    json!({
+        "content": body["content"],
+        "embeds": body["embeds"],
+        "components": body["components"],
+        "allowed_mentions": body["allowed_mentions"],
+    })
+}
+
 /// Draws a line in Discord's Markdown.
 pub(super) fn line(line: &Line, people: &People) -> String {
     line.0.iter().map(|part| span(part, people)).collect()

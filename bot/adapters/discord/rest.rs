@@ -104,11 +104,14 @@ fn judge(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Resu
     let said = limits::cut(&body.to_string(), 500);
     Err(match status {
         StatusCode::TOO_MANY_REQUESTS => Undelivered::Wait(retry_after.unwrap_or(Duration::from_secs(1))),
-        StatusCode::NOT_FOUND if code == limits::UNKNOWN_MESSAGE => Undelivered::Gone,
-        // The token may be exchanged and a missing permission given while the message waits.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Undelivered::Unreachable(format!("Discord answered {status}: {said}"))
+        StatusCode::NOT_FOUND if matches!(code, limits::UNKNOWN_MESSAGE | limits::UNKNOWN_CHANNEL) => Undelivered::Gone,
+        // The missing permission may be given while the message waits, and other channels need not wait for that.
+        StatusCode::FORBIDDEN => {
+            tracing::warn!(said, "Discord forbids it to the bot; it is tried again");
+            Undelivered::Wait(limits::AFTER_FORBIDDEN)
         }
+        // The token may be exchanged.
+        StatusCode::UNAUTHORIZED => Undelivered::Unreachable(format!("Discord answered {status}: {said}")),
         status if status.is_server_error() => Undelivered::Unreachable(format!("Discord answered {status}")),
         status => Undelivered::Refused(format!("Discord answered {status}: {said}")),
     })

@@ -83,12 +83,22 @@ pub struct Card {
     pub blocks: Vec<Line>,
     /// Rows of buttons.
     pub controls: Vec<Vec<Button>>,
+    /// Whether it is too late to send it: it still takes the place of what was sent before.
+    #[serde(default)]
+    pub is_too_late: bool,
 }
 
 impl Card {
     /// A card with this title.
     pub fn new(tone: Tone, title: impl Into<Line>) -> Self {
         Self { tone, title: title.into(), ..Self::default() }
+    }
+
+    /// Says whether it is too late to send it to those who have not seen it.
+    #[must_use]
+    pub fn too_late(mut self, is_too_late: bool) -> Self {
+        self.is_too_late = is_too_late;
+        self
     }
 
     /// Adds a fact.

@@ -35,7 +35,9 @@ pub(super) fn approval<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxF
         let Subject::Approval(id) = subject else { return Ok(None) };
         let Some(approval) = approvals::by_id(view.reader, *id).await? else { return Ok(None) };
         let Some(run) = runs::by_id(view.reader, approval.run).await? else { return Ok(None) };
-        Ok(Some(of_approval(&approval, &run)))
+        // Nobody is asked what has been answered, or can no longer be.
+        let is_over = approval.state != ApprovalState::Open || approval.expires_at <= view.now;
+        Ok(Some(of_approval(&approval, &run).too_late(is_over)))
     })
 }
 

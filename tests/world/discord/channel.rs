@@ -49,6 +49,13 @@ impl Channel {
         found.map(|message| Shown::of(&state, message)).collect()
     }
 
+    /// The messages that everybody sees, oldest first, and marks all of them as seen.
+    pub(crate) fn reads(&self) -> Vec<Shown> {
+        let messages = self.messages();
+        self.shared.change(|state| messages.iter().for_each(|message| drop(see(state, message.id))));
+        messages
+    }
+
     /// Waits for a message, or a new version of one, that was not seen yet and contains `text`; marks it as seen.
     ///
     /// # Panics

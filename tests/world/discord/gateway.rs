@@ -107,6 +107,14 @@ impl Gateway {
         }
     }
 
+    /// Sends the newest event of this name once more.
+    pub(crate) fn repeat(&mut self, name: &str) {
+        let newest = self.sessions.iter().flat_map(|session| &session.events).rfind(|event| event["t"] == name);
+        if let Some(data) = newest.map(|event| event["d"].clone()) {
+            self.dispatch(name, &data);
+        }
+    }
+
     /// Sends an event to every session; one that is not connected gets it when it resumes.
     pub(crate) fn dispatch(&mut self, name: &str, data: &Value) {
         for session in 0..self.sessions.len() {

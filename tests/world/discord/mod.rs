@@ -251,6 +251,14 @@ impl Discord {
         });
     }
 
+    /// Sends what a person did last once more, as can happen when a connection is resumed.
+    pub(crate) fn repeats_interaction(&self) {
+        self.shared.change(|state| {
+            state.note("gateway: the last interaction is sent again");
+            state.gateway.repeat("INTERACTION_CREATE");
+        });
+    }
+
     /// Asks the bot to reconnect and resume (op 7).
     pub(crate) fn reconnect_op7(&self) {
         self.shared.change(|state| {

@@ -171,22 +171,26 @@ impl Lane {
         let mut view = View { reader: &mut reader, now: self.engine.now(), rules: &rules };
         let drawn = features::card(&mut view, &subject).await?;
         drop(reader);
-        let Some(drawn) = drawn else {
+        let Some(drawn) = drawn.filter(|drawn| current.message.is_some() || !drawn.is_too_late) else {
             self.settle(Settled::NothingToShow(current.subject, current.wanted)).await?;
             return Ok(Ok(()));
         };
         let place = Place { channel: current.channel.clone(), thread };
         let sent = match &current.message {
             Some(message) => self.chat.edit(&place, message, &drawn).await.map(|()| message.clone()),
-            None => self.chat.send(&place, &Message::card(drawn), &current.nonce).await,
+            None => self.send(place, &Message::card(drawn), &current.nonce).await,
         };
         let settled = match sent {
             Ok(message) => {
                 metrics::histogram!("firewarden_delivery_delay_seconds", "kind" => "card")
                     .record(self.engine.now().since(current.changed_at).as_secs_f64());
-                Settled::CardShown(current.subject.clone(), current.wanted, message)
+                return self.shown(current, message, matches!(subject, Subject::Incident(_))).await;
             }
-            Err(Undelivered::Gone) => Settled::CardGone(current.subject.clone()),
+            Err(Undelivered::Gone) if current.message.is_some() => Settled::CardGone(current.subject.clone()),
+            Err(Undelivered::Gone) => {
+                tracing::error!(subject = current.subject, channel = current.channel, "the chat has no such channel");
+                Settled::CardRefused(current.subject.clone(), current.wanted, "the channel is gone".to_owned())
+            }
             Err(Undelivered::Refused(why)) => {
                 tracing::error!(subject = current.subject, why, "the chat does not take a card");
                 Settled::CardRefused(current.subject.clone(), current.wanted, why)
@@ -195,6 +199,34 @@ impl Lane {
         };
         self.settle(settled).await?;
         Ok(Ok(()))
+    }
+
+    /// Remembers a card that is shown, and opens the thread of an incident under it.
+    ///
+    /// Where the thread cannot be opened for the moment, the card still counts as wanted, so that both are tried again.
+    async fn shown(
+        &self,
+        mut card: Shown,
+        message: String,
+        has_thread: bool,
+    ) -> store::Result<Result<(), Undelivered>> {
+        card.message = Some(message.clone());
+        let opens = has_thread && card.thread.is_none();
+        let (subject, wanted) = (card.subject.clone(), card.wanted);
+        let trouble = if opens { self.open_thread(Some(card)).await?.err() } else { None };
+        let revision = if trouble.is_some() { wanted - 1 } else { wanted };
+        self.settle(Settled::CardShown(subject, revision, message)).await?;
+        Ok(trouble.map_or(Ok(()), Err))
+    }
+
+    /// Sends a message to its place; into the channel itself if its thread is gone.
+    async fn send(&self, place: Place, message: &Message, nonce: &str) -> Result<String, Undelivered> {
+        match self.chat.send(&place, message, nonce).await {
+            Err(Undelivered::Gone) if place.thread.is_some() => {
+                self.chat.send(&Place { thread: None, ..place }, message, nonce).await
+            }
+            sent => sent,
+        }
     }
 
     /// Says whether the post was settled: it waits while the card is on its way in whose thread it belongs.
@@ -221,7 +253,7 @@ impl Lane {
             None => None,
         };
         let place = Place { channel: channel.to_owned(), thread };
-        let settled = match self.chat.send(&place, &message, &post.nonce).await {
+        let settled = match self.send(place, &message, &post.nonce).await {
             Ok(name) => {
                 let kind = if post.is_page { "page" } else { "post" };
                 metrics::histogram!("firewarden_delivery_delay_seconds", "kind" => kind)
@@ -229,7 +261,10 @@ impl Lane {
                 Settled::PostSent(post.id, name)
             }
             Err(trouble @ (Undelivered::Wait(_) | Undelivered::Unreachable(_))) => return Ok(Err(trouble)),
-            Err(Undelivered::Gone) => Settled::PostRefused(post.id, "the channel or thread is gone".to_owned()),
+            Err(Undelivered::Gone) => {
+                tracing::error!(channel, post = post.id, "the chat has no such channel");
+                Settled::PostRefused(post.id, "the channel is gone".to_owned())
+            }
             Err(Undelivered::Refused(why)) => {
                 tracing::error!(channel, post = post.id, why, "the chat does not take a message");
                 Settled::PostRefused(post.id, why)

@@ -228,17 +228,11 @@ fn shortcut(custom_id: &str) -> Option<(Shortcut, &'static Command)> {
 }
 
 fn told(refusal: &Refusal) -> Message {
-    let message = Message::line(marked(&refusal.what));
+    let message = Message::line(Line::marked(&refusal.what));
     match &refusal.hint {
-        Some(hint) => message.and(marked(&format!("hint: {hint}"))),
+        Some(hint) => message.and(Line::marked(&format!("hint: {hint}"))),
         None => message,
     }
-}
-
-/// A refusal sets values apart with backticks; Discord shows them in its own way.
-fn marked(text: &str) -> Line {
-    let parts = text.split('`').enumerate().filter(|(_, part)| !part.is_empty());
-    parts.fold(Line::new(), |line, (index, part)| if index % 2 == 0 { line.and(part) } else { line.code(part) })
 }
 
 /// The words of the command and the options that were given for it.

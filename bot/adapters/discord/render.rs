@@ -93,13 +93,24 @@ fn is_plain_link(url: &str) -> bool {
     scheme && !url.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "<>()`".contains(letter))
 }
 
+/// Escapes what Discord would take for formatting, and nothing else: notifications show the escapes.
+/// <https://support.discord.com/hc/en-us/articles/210298617>
 fn escape(words: &str) -> String {
     let mut escaped = String::with_capacity(words.len());
-    for letter in words.chars() {
-        if "\\`*_~|<>[]()#@:-".contains(letter) {
+    let mut starts_line = true;
+    for (at, letter) in words.char_indices() {
+        let is_marked = match letter {
+            '\\' | '`' | '*' | '_' | '~' | '|' | '<' | '>' | '[' | ']' | '@' => true,
+            '#' | '-' => starts_line,
+            // Discord makes a link of an address that stands free.
+            ':' => words.get(at + 1..).is_some_and(|rest| rest.starts_with("//")),
+            _ => false,
+        };
+        if is_marked {
             escaped.push('\\');
         }
         escaped.push(letter);
+        starts_line = letter == '\n' || (starts_line && letter.is_whitespace());
     }
     escaped
 }
@@ -189,7 +200,8 @@ mod tests {
     fn words_from_outside_are_never_formatting() {
         let hostile = Line::text("**@everyone** [x](http://evil) <@1> `a`");
         let drawn = line(&hostile, &People::default());
-        assert_eq!(drawn, r"\*\*\@everyone\*\* \[x\]\(http\:\/\/evil\) \<\@1\> \`a\`".replace(r"\/\/", "//"));
+        assert_eq!(drawn, r"\*\*\@everyone\*\* \[x\](http\://evil) \<\@1\> \`a\`");
+        assert_eq!(line(&Line::text("- one\n # two: INC-1"), &People::default()), "\\- one\n \\# two: INC-1");
         assert_eq!(line(&Line::new().code("a`b\nc"), &People::default()), "`aˋb c`");
     }
 

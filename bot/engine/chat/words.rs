@@ -45,6 +45,12 @@ impl Line {
         Self(vec![Span::Text(words.into())])
     }
 
+    /// A sentence of this program, which sets values apart with backticks.
+    pub fn marked(sentence: &str) -> Self {
+        let parts = sentence.split('`').enumerate().filter(|(_, part)| !part.is_empty());
+        parts.fold(Self::new(), |line, (place, part)| if place % 2 == 0 { line.and(part) } else { line.code(part) })
+    }
+
     /// Adds plain words.
     #[must_use]
     pub fn and(self, words: impl Into<String>) -> Self {

@@ -152,7 +152,7 @@ pub(super) fn of_approval(approval: &Approval, run: &Run) -> Card {
         ApprovalState::Given | ApprovalState::Answered => Tone::Good,
         ApprovalState::Rejected | ApprovalState::Withdrawn => Tone::Calm,
     };
-    let mut card = Card::new(tone, Line::text(format!("{} · {}", approval.id, approval.question)))
+    let mut card = Card::new(tone, Line::marked(&format!("{} · {}", approval.id, approval.question)))
         .fact("Run", Line::text(run.id.to_string()).and(" of ").code(&run.plan.name))
         .fact("Target", Line::new().code(run.target.to_string()));
     if let Some(incident) = run.incident {
@@ -169,7 +169,7 @@ pub(super) fn of_approval(approval: &Approval, run: &Run) -> Card {
     } else {
         approval.by.iter().map(|by| format!("`{by}`")).collect::<Vec<_>>().join(", ")
     };
-    card = card.fact("Asked", asked);
+    card = card.fact("Asked", Line::marked(&asked));
     if approval.count > 1 {
         card = card.fact("People needed", format!("{} of {}", approval.count - approval.missing(), approval.count));
     }

@@ -256,7 +256,7 @@ fn answer<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
             })?;
             answer_approval(context, call, id, word).await?
         };
-        Ok(Reply::public(Message::line(said)))
+        Ok(Reply::public(Message::line(Line::marked(&said))))
     })
 }
 

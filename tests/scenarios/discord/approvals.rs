@@ -43,7 +43,8 @@ async fn people_approve_and_not_accounts() {
     assert!(plain(&approved.text()).contains("Approved RUN-1"), "{}", approved.text());
     let card = channel.card("APR-1").shows("given").await;
     assert!(card.buttons().is_empty(), "{}", card.text());
-    channel.card("RUN-1").shows("done").await;
+    channel.card("RUN-1").shows("State: done").await;
+    channel.expects("checkout was restarted").await;
     assert_eq!(acme.world.service.checkout.effects().len(), 1);
     channel.reads();
     acme.finish().await;

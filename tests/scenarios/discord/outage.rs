@@ -149,12 +149,12 @@ async fn killed_between_sending_and_knowing_a_message_stands_once() {
     }
 }
 
-/// A thread that somebody deleted takes no words with it: they stand in the channel.
+/// Somebody takes the bot's permission away by mistake: what it has to say waits until they give it back.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_that_is_forbidden_holds_up_nothing_but_itself() {
+async fn what_is_said_in_a_forbidden_channel_waits() {
     let acme = Acme::opens_at_noon(Config::default()).await;
     acme.discord.forbids("incidents", true);
-    acme.world.console("ana").says("/incident declare title:behind a closed door").await;
+    acme.world.console("ana").says("/incident declare title:\"behind a closed door\"").await;
     acme.world.passes(Duration::from_mins(3)).await;
     assert_eq!(acme.posted("INC-1"), 0);
     acme.discord.forbids("incidents", false);

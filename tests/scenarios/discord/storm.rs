@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Acme;
 use crate::world::{
     Config, alert,
-    discord::{Discord, Fault, Route, Span},
+    discord::{Discord, Fault, Route, Span, What},
 };
 
 const SERVICES: [&str; 12] =
@@ -36,12 +36,15 @@ async fn a_storm_is_a_card_for_each_incident_however_long_discord_refuses() {
             .collect();
         let alertmanager = acme.world.alertmanager();
         let body = alertmanager.body("firing", &alerts.iter().collect::<Vec<_>>());
-        assert_eq!(alertmanager.posts(&body).await, Some(200));
+        assert_eq!(alertmanager.posts(&body).await, Some(202));
         acme.world.passes(Duration::from_secs(1)).await;
     }
     acme.world.passes(Duration::from_mins(18)).await;
     assert_eq!(acme.discord.effects().len(), 1, "Discord took nothing but the commands so far");
-    let are_there = |discord: &Discord| (1..=SERVICES.len()).all(|id| discord.channel(&format!("INC-{id}")).exists());
+    let are_there = |discord: &Discord| {
+        let effects = discord.effects();
+        effects.iter().filter(|effect| effect.what == What::OpenedThread).count() == SERVICES.len()
+    };
     acme.comes_to("a thread for each incident", Duration::from_mins(20), are_there).await;
 
     let cards = acme.discord.channel("incidents").reads();

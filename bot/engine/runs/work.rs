@@ -62,7 +62,9 @@ impl Worker {
                     }
                     renewed = engine.now();
                     if renewed >= held_until {
-                        tracing::error!("stopping what is in flight: the leases of runs have run out");
+                        if !self.driven.is_empty() {
+                            tracing::error!("stopping what is in flight: the leases of runs have run out");
+                        }
                         self.tasks.abort_all();
                         self.driven.clear();
                     }

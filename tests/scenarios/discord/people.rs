@@ -63,6 +63,7 @@ async fn slash_commands_do_what_they_say() {
 
     ana.runs("/incident severity severity:SEV1 incident:INC-1").answer().await;
     channel.card("INC-1").shows("SEV1").await;
+    channel.expects("is worse than before").await;
     let given = ana.runs("/incident role role:lead person:ben incident:INC-1").answer().await;
     assert_eq!(given.message.unwrap().pings, ["ben"], "whoever gets a role is told");
     channel.card("INC-1").shows("Lead: <@").await;

@@ -10,6 +10,7 @@ use crate::world::{
 
 const SERVICES: [&str; 12] =
     ["cart", "search", "payment", "stock", "login", "mail", "prices", "images", "reviews", "orders", "shipping", "ads"];
+const SECOND: Duration = Duration::from_secs(1);
 const ROUTE: &str = r#"[[routes]]
 name = "platform"
 match = ['alertname="HighLatency"']
@@ -37,9 +38,9 @@ async fn a_storm_is_a_card_for_each_incident_however_long_discord_refuses() {
         let alertmanager = acme.world.alertmanager();
         let body = alertmanager.body("firing", &alerts.iter().collect::<Vec<_>>());
         assert_eq!(alertmanager.posts(&body).await, Some(202));
-        acme.world.passes(Duration::from_secs(1)).await;
+        acme.world.clock().leap(SECOND, SECOND).await;
     }
-    acme.world.passes(Duration::from_mins(18)).await;
+    acme.world.clock().leap(Duration::from_mins(18), Duration::from_secs(20)).await;
     assert_eq!(acme.discord.effects().len(), 1, "Discord took nothing but the commands so far");
     let are_there = |discord: &Discord| {
         let effects = discord.effects();

@@ -31,6 +31,9 @@ pub const CHOICES: usize = 25;
 pub const CHOICE: usize = 100;
 /// Characters of a command's or an option's description (the same page).
 pub const DESCRIPTION: usize = 100;
+/// The largest whole number of an option, and the smallest without its sign: what a `double` holds exactly.
+/// <https://discord.com/developers/docs/interactions/application-commands#application-command-object-application-command-option-type>
+pub const INTEGER: i64 = 9_007_199_254_740_991;
 /// Characters of a modal's title. <https://discord.com/developers/docs/interactions/receiving-and-responding>
 pub const MODAL_TITLE: usize = 45;
 /// Characters of a text input's label. <https://discord.com/developers/docs/components/reference#text-input>

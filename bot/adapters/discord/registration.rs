@@ -57,7 +57,10 @@ fn option(option: &Opt) -> Value {
     let (kind, more) = match option.kind {
         Kind::Text { max } => (3, json!({ "max_length": max.min(6_000) })),
         Kind::Duration | Kind::Time => (3, json!({ "max_length": 40 })),
-        Kind::Integer { min, max } => (4, json!({ "min_value": min, "max_value": max })),
+        Kind::Integer { min, max } => {
+            let within = |number: i64| number.clamp(-limits::INTEGER, limits::INTEGER);
+            (4, json!({ "min_value": within(min), "max_value": within(max) }))
+        }
         Kind::Choice(choices) => {
             let choices: Vec<Value> =
                 choices.iter().take(limits::CHOICES).map(|word| json!({ "name": word, "value": word })).collect();
@@ -87,6 +90,10 @@ mod tests {
         for command in all {
             let options = command["options"].as_array().unwrap();
             assert!(options.len() <= 25, "{command}");
+            let integers =
+                options.iter().chain(options.iter().flat_map(|option| option["options"].as_array()).flatten());
+            let most = integers.filter_map(|option| option["max_value"].as_i64()).max();
+            assert!(most.is_none_or(|most| most <= limits::INTEGER), "{command}");
             let mut texts = Vec::new();
             collect(command, &mut texts);
             let characters: usize = texts.iter().map(|text| text.chars().count()).sum();

@@ -339,6 +339,10 @@ fn named(complaints: &mut Complaints, path: &str, command: &Value) {
     complaints.full_text(&format!("{path}.description"), &command["description"], 100);
 }
 
+/// The largest number that an option may name as its bound: 2^53 - 1.
+/// <https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-option-type>
+const LARGEST: f64 = 9_007_199_254_740_991.0;
+
 fn options(complaints: &mut Complaints, path: &str, holder: &Value) {
     complaints.count(&format!("{path}.options"), &holder["options"], 25);
     let mut optional_before = false;
@@ -361,6 +365,11 @@ fn options(complaints: &mut Complaints, path: &str, holder: &Value) {
         complaints.count(&format!("{path}.choices"), &option["choices"], 25);
         for (number, choice) in items(&option["choices"]).iter().enumerate() {
             complaints.full_text(&format!("{path}.choices.{number}.name"), &choice["name"], 100);
+        }
+        for bound in ["min_value", "max_value"] {
+            if option[bound].as_f64().is_some_and(|value| value.abs() > LARGEST) {
+                complaints.add(&format!("{path}.{bound}"), "NUMBER_TYPE_MAX", "Number is not exact as a double");
+            }
         }
         if option["autocomplete"] == true && !items(&option["choices"]).is_empty() {
             let said = "Autocomplete and choices are mutually exclusive";

@@ -102,6 +102,11 @@ impl Bot {
         held(&self.child).as_mut().is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
     }
 
+    /// The id of its process, while there is one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        held(&self.child).as_ref().map(Child::id)
+    }
+
     /// Kills it where it stands.
     pub(crate) fn kill(&self) {
         if let Some(mut child) = held(&self.child).take() {

@@ -34,11 +34,22 @@ pub(crate) struct Config {
     edits: Vec<(&'static str, &'static str)>,
     /// Accounts at Discord of people, and Discord's numbers of roles.
     numbers: Vec<(&'static str, u64)>,
+    /// More runbooks: their text, with `API` for where the service is.
+    runbooks: Vec<&'static str>,
+    /// More people who are on call, each with their tokens.
+    people: Vec<(&'static str, &'static [&'static str])>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { quiet: "10m", extra: String::new(), edits: Vec::new(), numbers: Vec::new() }
+        Self {
+            quiet: "10m",
+            extra: String::new(),
+            edits: Vec::new(),
+            numbers: Vec::new(),
+            runbooks: Vec::new(),
+            people: Vec::new(),
+        }
     }
 }
 
@@ -73,6 +84,18 @@ impl Config {
         if numbers.is_empty() { String::new() } else { format!("discord = [{}]\n", numbers.join(", ")) }
     }
 
+    /// With another runbook; `API` in it stands for where the service is.
+    pub(crate) fn runbook(mut self, text: &'static str) -> Self {
+        self.runbooks.push(text);
+        self
+    }
+
+    /// With another person who is on call and comes in by each of these tokens; see [`token_of`].
+    pub(crate) fn person(mut self, name: &'static str, tokens: &'static [&'static str]) -> Self {
+        self.people.push((name, tokens));
+        self
+    }
+
     /// Writes `firewarden.toml`, the secrets and the runbooks into the folder.
     pub(crate) fn write(&self, folder: &Path, address: SocketAddr, service: &ExampleService) {
         let secrets = folder.join("secrets");
@@ -86,6 +109,15 @@ impl Config {
                 "[people.{person}]\nroles = [\"{role}\"]\ntoken = {{ file = \"secrets/{person}\" }}\n{}\n",
                 self.numbers_of(person)
             ));
+        }
+        for (person, tokens) in &self.people {
+            let mut files = Vec::new();
+            for token in *tokens {
+                fs::write(secrets.join(token), token_of(token)).unwrap();
+                files.push(format!("{{ file = \"secrets/{token}\" }}"));
+            }
+            let files = files.join(", ");
+            people.push_str(&format!("[people.{person}]\nroles = [\"on-call\"]\ntoken = [{files}]\n\n"));
         }
         let quiet = self.quiet;
         let extra = &self.extra;
@@ -133,6 +165,9 @@ quiet = "{quiet}"
                 text = text.replace(from, to);
             }
             fs::write(runbooks.join(file.file_name()), text).unwrap();
+        }
+        for (number, text) in self.runbooks.iter().enumerate() {
+            fs::write(runbooks.join(format!("story-{number}.yaml")), text.replace("API", api)).unwrap();
         }
     }
 }

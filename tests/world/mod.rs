@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod prometheus;
+mod runs;
 
 use std::{
     net::{SocketAddr, TcpListener},

@@ -1,0 +1,124 @@
+//! A full disk: what cannot be kept is not promised, somebody is told another way, and nothing promised is lost.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{Router, extract::State, routing::post};
+use tokio::net::TcpListener;
+
+use crate::world::{Config, World, alert, config, http, is_installed, until};
+
+type Heard = Arc<Mutex<Vec<String>>>;
+
+/// Whoever gets the plain POST of an emergency.
+async fn listener() -> (String, Heard) {
+    let heard = Heard::default();
+    let hear = async |State(heard): State<Heard>, text: String| {
+        heard.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    };
+    let routes = Router::new().route("/", post(hear)).with_state(Arc::clone(&heard));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    (url, heard)
+}
+
+/// The disk of a running bot is full as long as this lives.
+struct FullDisk(Child);
+
+impl FullDisk {
+    /// `None` where processes may not be traced.
+    async fn of(world: &World) -> Option<Self> {
+        let pid = world.bot.pid().unwrap().to_string();
+        let child = Command::new("strace")
+            .args(["-f", "-qq", "-p", &pid, "-o", "/dev/null", "-e", "trace=pwrite64,fallocate,ftruncate"])
+            .args(["-e", "inject=pwrite64,fallocate:error=ENOSPC"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut disk = Self(child);
+        let traced = format!("/proc/{pid}/status");
+        let is_traced = || {
+            let status = std::fs::read_to_string(&traced).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        };
+        until(10, async || is_traced() || disk.0.try_wait().is_ok_and(|ended| ended.is_some())).await;
+        is_traced().then_some(disk)
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        // Asked to end, it lets the bot go; killed, it would leave it stopped.
+        let _sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let _gone = self.0.wait();
+    }
+}
+
+async fn ready(world: &World) -> u16 {
+    let answer = http().get(format!("{}/readyz", world.url())).send().await;
+    answer.map_or(0, |answer| answer.status().as_u16())
+}
+
+/// The status of the answer to an alert, and its `Retry-After`.
+async fn sends(world: &World, name: &str) -> (u16, Option<String>) {
+    let body = world.alertmanager().body("firing", &[&alert(name).service("checkout")]);
+    let url = format!("{}/webhooks/alertmanager", world.url());
+    let answer = http().post(url).bearer_auth(config::SOURCE_TOKEN).json(&body).send().await.unwrap();
+    let again = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    (answer.status().as_u16(), again)
+}
+
+/// A bot that answers 200 and forgets is worse than one that is down: senders keep what they were refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_refused_told_and_survived() {
+    if !is_installed("strace") {
+        println!("left out: the full disk, for want of `strace`");
+        return;
+    }
+    let (url, heard) = listener().await;
+    let world = World::start_with(Config::default().with(&format!("[emergency]\nurl = \"{url}\"\n"))).await;
+    world.announce("");
+    assert_eq!(sends(&world, "CheckoutLatency").await.0, 202);
+    world.sees("/incident list", "INC-1").await;
+
+    let Some(disk) = FullDisk::of(&world).await else {
+        println!("left out: the full disk, for want of the right to trace processes");
+        return;
+    };
+    let begun = Instant::now();
+    let (status, again) = sends(&world, "CheckoutOther").await;
+    assert_eq!(status, 503, "what cannot be kept is not acknowledged");
+    let seconds: u64 = again.unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "the sender is told when to come again");
+    let said = world.console("ana").says_under("/incident note incident:INC-1 text:lost", "lost").await;
+    assert!(!said.is_done(), "a command that cannot be kept is not confirmed: {}", said.text);
+    assert_eq!(ready(&world).await, 503);
+
+    let is_told =
+        || heard.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|text| text.contains("cannot write"));
+    assert!(until(60, async || is_told()).await, "somebody is told within a minute");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let seen = world.console("ana").sees("/incident list").await;
+    assert!(seen.contains("INC-1"), "what is known can still be read:\n{seen}");
+
+    drop(disk);
+    let mut status = 0;
+    let comes = until(30, async || {
+        status = sends(&world, "CheckoutOther").await.0;
+        status == 202
+    });
+    assert!(comes.await, "it goes on by itself: {status}");
+    assert!(until(20, async || ready(&world).await == 200).await, "it is ready again");
+    world.sees("/incident timeline incident:INC-1", "CheckoutOther").await;
+    world.kill();
+    world.restart().await;
+    let told = world.sees("/incident timeline incident:INC-1", "CheckoutLatency").await;
+    assert!(told.contains("CheckoutOther") && !told.contains("lost"), "{told}");
+    world.finish().await;
+}

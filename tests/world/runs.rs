@@ -1,0 +1,81 @@
+//! Runs as people see them: how one stands, when it comes to stand so, and what people were paged with.
+
+use std::time::Duration;
+
+use firewarden::{
+    domain::{
+        ids::RunId,
+        runs::{Journal, Run},
+    },
+    store,
+};
+
+use super::{PATIENCE, World, until};
+
+/// How far time moves at once while a run is waited for.
+const STRIDE: Duration = Duration::from_secs(20);
+
+impl World {
+    /// How a run stands, in a person's words; empty if there is no such run.
+    pub(crate) async fn run_state(&self, run: &str) -> String {
+        state(&self.console("ana").sees(&format!("/runbook show name:{run}")).await)
+    }
+
+    /// Waits until a run stands so, and gives its card. With a length of time, that much may pass meanwhile.
+    pub(crate) async fn run_comes_to(&self, run: &str, wanted: &str, within: Duration) -> String {
+        let deadline = self.now() + within;
+        let line = format!("/runbook show name:{run}");
+        let mut seen = String::new();
+        let comes = until(PATIENCE, async || {
+            seen = self.console("ana").sees(&line).await;
+            let is_so = state(&seen) == wanted;
+            if !is_so && self.now() < deadline {
+                self.clock().step(deadline.since(self.now()).min(STRIDE)).await;
+            }
+            is_so
+        });
+        assert!(comes.await, "{run} does not come to be `{wanted}` within {} s but\n{seen}", within.as_secs());
+        self.note(format!("{run} is {wanted}"));
+        seen
+    }
+
+    /// Says a line that must be carried out.
+    pub(crate) async fn does(&self, person: &'static str, line: &str) -> String {
+        let said = self.console(person).says(line).await;
+        assert!(said.is_done(), "{person} cannot say `{line}`: {}", said.text);
+        said.text
+    }
+
+    /// Says a line that must be refused; what the person is told.
+    pub(crate) async fn is_refused(&self, person: &'static str, line: &str) -> String {
+        let said = self.console(person).says(line).await;
+        assert_eq!(said.status, 422, "{person} may say `{line}`: {}", said.text);
+        said.text
+    }
+
+    /// A run with its journal, once the bot has ended.
+    pub(crate) async fn run(&self, number: i64) -> (Run, Journal) {
+        let store = self.store().await;
+        let mut reader = store.read().await.unwrap();
+        let run = store::runs::by_id(&mut reader, RunId(number)).await.unwrap().unwrap();
+        let journal = store::runs::journal(&mut reader, run.id).await.unwrap();
+        drop(reader);
+        store.close().await;
+        (run, journal)
+    }
+
+    /// What people were paged with, oldest first, once the bot has ended.
+    pub(crate) async fn pages(&self) -> Vec<String> {
+        let store = self.store().await;
+        let mut reader = store.read().await.unwrap();
+        let posts = store::posts::newest(&mut reader, 100).await.unwrap();
+        drop(reader);
+        store.close().await;
+        posts.iter().filter(|post| post.is_page).map(|post| post.body.to_string()).collect()
+    }
+}
+
+fn state(seen: &str) -> String {
+    let state = seen.lines().find_map(|line| line.trim().strip_prefix("State"));
+    state.map(str::trim).unwrap_or_default().to_owned()
+}

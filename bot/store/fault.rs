@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, path::PathBuf};
 
 /// Something is wrong with the store: nothing of the transaction was kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fault {
     /// What kind of trouble it is.
     pub kind: FaultKind,

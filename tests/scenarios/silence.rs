@@ -82,7 +82,7 @@ async fn resolved_is_the_moment_of_the_last_clearing_and_confirmed_after_the_qui
     let seen = world.console("ana").sees("/incident show incident:INC-1").await;
     assert!(seen.contains("monitoring"), "it has not been quiet for long enough:\n{seen}");
     world.clock().advance_to(at("03:30:01")).await;
-    world.sees("/incident show incident:INC-1", "resolved since").await;
+    world.sees("/incident show incident:INC-1", "`resolved` since").await;
 
     let incident = incident(world).await;
     assert_eq!(incident.phase, Phase::Resolved);

@@ -50,14 +50,14 @@ steps:
 
 /// A world in which the shipped rollback has been done and did not help.
 async fn a_rollback_that_did_not_help() -> World {
-    let world = World::at_noon().await;
+    let world = World::at_noon_with(Config::default().edit("timeout: 15m", "timeout: 1m")).await;
     // What was live before the bad version is bad, too.
     world.service.checkout.release("v42", true);
     world.service.checkout.release("v43", true);
     world.alertmanager().fires(&alert("CheckoutErrorRate").service("checkout")).await;
     world.run_comes_to("RUN-1", "waiting for people", MINUTE).await;
     world.does("ben", "/runbook answer question:APR-1 answer:approve").await;
-    let card = world.run_comes_to("RUN-1", "held", 20 * MINUTE).await;
+    let card = world.run_comes_to("RUN-1", "held", 5 * MINUTE).await;
     for part in ["errors are gone", "did not hold", "Before", "v43", "[Undo]", "[Retry]", "[Skip]", "[Release]"] {
         assert!(card.contains(part), "the card says `{part}`:\n{card}");
     }

@@ -81,6 +81,6 @@ async fn decide(engine: &Arc<Engine>, batches: Vec<Batch>, senders: Vec<oneshot:
         Err(fault) => fault,
     };
     for sender in senders {
-        drop(sender.send(Err(Fault::new(fault.kind, fault.to_string()))));
+        drop(sender.send(Err(fault.clone())));
     }
 }

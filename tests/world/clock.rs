@@ -184,7 +184,7 @@ impl Followed {
         let begun = Instant::now();
         let (mut last, mut since) = (counts(), begun);
         while since.elapsed() < QUIET && begun.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_millis(2)); // bounded: by PATIENCE
             let newest = counts();
             if newest != last {
                 (last, since) = (newest, Instant::now());

@@ -63,7 +63,7 @@ pub(crate) async fn until(seconds: u64, mut is_so: impl AsyncFnMut() -> bool) ->
         if Instant::now() > deadline {
             return false;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await; // bounded: by the deadline
     }
     true
 }

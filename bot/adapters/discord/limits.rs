@@ -69,7 +69,7 @@ pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    text.chars().take(most.saturating_sub(1)).chain(['…']).take(most).collect()
 }
 
 #[cfg(test)]
@@ -80,6 +80,6 @@ mod tests {
     fn a_text_is_cut_between_characters_and_says_so() {
         assert_eq!(cut("größer", 6), "größer");
         assert_eq!(cut("größer", 4), "grö…");
-        assert_eq!(cut("", 0), "");
+        assert_eq!((cut("", 0).as_str(), cut("ß", 0).as_str(), cut("ßß", 1).as_str()), ("", "", "…"));
     }
 }

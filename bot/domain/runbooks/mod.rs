@@ -13,6 +13,7 @@ pub mod plan;
 mod reader;
 pub mod reference;
 pub mod scope;
+mod steps;
 pub mod template;
 pub mod words;
 mod yaml;

@@ -3,6 +3,8 @@
 //! A run reads only its plan, so an edited file never changes a run in flight. Everything is resolved that can be
 //! without values; templates and conditions are kept as text and were compiled once by the check.
 
+mod step;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ use crate::domain::{
     duration,
     runbooks::{scope::Scope, template},
 };
+
+pub use step::{Call, Class, Handling, Mark, Probe, Retry, Step, Until};
 
 /// A checked runbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -247,146 +251,6 @@ impl std::fmt::Display for Approver {
             Approver::Person(name) => write!(f, "person:{name}"),
         }
     }
-}
-
-/// One step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// Its key in the journal: `1`, `2`, … in the order of the file.
-    pub path: String,
-    /// What people read.
-    pub name: String,
-    /// What it does; a name of [`actions::ALL`](super::actions::ALL).
-    pub action: String,
-    /// The action's fields: a tree whose texts may be templates.
-    pub with: Value,
-    /// What it does to the world, and what may be done when its outcome is unknown.
-    pub class: Class,
-    /// A condition; if it does not hold the step is skipped.
-    pub when: Option<String>,
-    /// The step is repeated until this holds. Only reading steps have one.
-    pub until: Option<Until>,
-    /// How long one attempt may take.
-    #[serde(with = "duration")]
-    pub timeout: Duration,
-    /// What happens after an attempt that failed for certain; without it the first failure counts.
-    pub retry: Option<Retry>,
-    /// How to take it back.
-    pub undo: Option<Call>,
-    /// How to find out whether it happened.
-    pub probe: Option<Probe>,
-    /// The milestone that its success sets.
-    pub marks: Option<Mark>,
-    /// The name under which later steps read its output.
-    pub output: Option<String>,
-}
-
-impl Step {
-    /// Whether the step changes nothing outside.
-    pub fn reads(&self) -> bool {
-        matches!(self.class, Class::Reads)
-    }
-}
-
-/// What a step does to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Changes nothing; may be repeated at will.
-    Reads,
-    /// Changes something. At least one of these is true.
-    Mutates(Handling),
-}
-
-/// What may be done about a mutation whose outcome is unknown or unwanted.
-#[expect(clippy::struct_excessive_bools, reason = "four independent declarations of the file")]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handling {
-    /// `repeat: safe`: it may be sent again with the same idempotency key.
-    pub repeatable: bool,
-    /// It has a `probe`.
-    pub probed: bool,
-    /// It has an `undo`.
-    pub undoable: bool,
-    /// `irreversible: true`: nothing takes it back.
-    pub irreversible: bool,
-}
-
-/// The repetition of a reading step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Until {
-    /// The condition; the step's own output stands under `output` and under its name.
-    pub holds: String,
-    /// The pause between two looks.
-    #[serde(with = "duration")]
-    pub every: Duration,
-    /// When the step fails if it never held, counted from its first look.
-    #[serde(with = "duration")]
-    pub timeout: Duration,
-}
-
-/// How failed attempts are repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Retry {
-    /// Attempts in all, the first one included.
-    pub attempts: u32,
-    /// The pause before the second attempt.
-    #[serde(with = "duration")]
-    pub first: Duration,
-    /// What each pause is multiplied by.
-    pub factor: f64,
-    /// The longest pause.
-    #[serde(with = "duration")]
-    pub max: Duration,
-    /// The share of each pause that is drawn at random, from 0 to 1.
-    pub jitter: f64,
-}
-
-impl Retry {
-    /// The pause after this many failed attempts, or none if there is no further one.
-    ///
-    /// `drawn` is a random number from 0 to 1: with it, at most the share `jitter` of the pause is taken off.
-    pub fn pause(&self, failed: u32, drawn: f64) -> Option<Duration> {
-        if failed == 0 || failed >= self.attempts {
-            return None;
-        }
-        let exponent = i32::try_from(failed - 1).unwrap_or(i32::MAX);
-        let seconds = (self.first.as_secs_f64() * self.factor.powi(exponent)).min(self.max.as_secs_f64());
-        let kept = 1.0 - self.jitter * drawn.clamp(0.0, 1.0);
-        Some(Duration::try_from_secs_f64(seconds * kept).unwrap_or(self.max))
-    }
-}
-
-/// An action with its fields, beside the step's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Call {
-    /// A name of [`actions::ALL`](super::actions::ALL).
-    pub action: String,
-    /// The action's fields: a tree whose texts may be templates.
-    pub with: Value,
-}
-
-/// How to find out whether a mutation happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Probe {
-    /// The reading action that looks.
-    #[serde(flatten)]
-    pub call: Call,
-    /// How long after a look that did not find it the second and last look is.
-    #[serde(with = "duration")]
-    pub settle: Duration,
-    /// The condition over `output`, the look's own output, that says it happened.
-    pub found: String,
-    /// Conditions over `output` that give the step's output if it happened; none leaves it empty.
-    pub output: std::collections::BTreeMap<String, String>,
-}
-
-/// A milestone that a step may set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mark {
-    /// Impact stopped.
-    Mitigated,
 }
 
 impl Plan {

@@ -77,7 +77,7 @@ pub async fn run(yes: bool) -> anyhow::Result<()> {
         ended = &mut bot => return ended?.and_then(|()| anyhow::bail!("the bot ended at once")),
     };
 
-    let (notices, noticed) = mpsc::unbounded_channel();
+    let (notices, news) = mpsc::unbounded_channel();
     let intake = format!("{url}/webhooks/alertmanager");
     let prober = Prober { clock, service: service_url, intake, token: stage.prober.clone(), notices };
     tokio::spawn(prober.work(stop.child_token()));
@@ -90,7 +90,7 @@ pub async fn run(yes: bool) -> anyhow::Result<()> {
         you: Person { name: PEOPLE[0], token: you },
         second: Person { name: PEOPLE[1], token: second },
         yes,
-        notices: noticed,
+        notices: news,
     };
     let review = tokio::select! {
         happened = story.happen(&stage.folder) => happened?,

@@ -79,10 +79,11 @@ fn word(length: usize) -> String {
 }
 
 fn config(bot: SocketAddr) -> String {
-    let people: String = PEOPLE
+    let people: Vec<String> = PEOPLE
         .iter()
         .map(|person| format!("[people.{person}]\nroles = [\"on-call\"]\ntoken = {{ file = \"{person}.token\" }}\n\n"))
         .collect();
+    let people = people.concat();
     format!(
         r#"# The configuration of one demo. The example to begin with is `firewarden.example.toml`.
 [web]

@@ -30,7 +30,7 @@ const INCIDENT: IncidentId = IncidentId(1);
 /// Between two looks at the store.
 const LOOK: Duration = Duration::from_millis(150);
 /// How long any part may take in which nobody is asked.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody of the demo.
 pub(super) struct Person {
@@ -133,11 +133,12 @@ impl Story<'_> {
             progress.is_answered = true;
         } else {
             let page = format!("{}/incidents/{INCIDENT}", self.url);
-            let shown: String =
+            let shown: Vec<String> =
                 question.bound.iter().map(|(path, value)| format!("\n            {path}: {value}")).collect();
             self.terminal.print(&format!(
-                "\n          {}{shown}\n          Type `yes` or `no`, or answer on the page: {page}\n",
-                question.question
+                "\n          {}{}\n          Type `yes` or `no`, or answer on the page: {page}\n",
+                question.question,
+                shown.concat(),
             ))?;
         }
         Ok(true)

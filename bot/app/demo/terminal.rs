@@ -35,6 +35,7 @@ impl Terminal {
     }
 
     /// Prints a line, or lines.
+    #[expect(clippy::unused_self, reason = "whoever has the terminal prints on it")]
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;

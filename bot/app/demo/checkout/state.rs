@@ -16,8 +16,7 @@ const USUAL_ERRORS: f64 = 0.002;
 /// The part that fails while a bad version is live.
 const BAD_ERRORS: f64 = 0.3;
 /// How long ago the two first versions were deployed.
-const FIRST_RELEASES: [(&str, Duration); 2] =
-    [("v41", Duration::from_secs(50 * 3_600)), ("v42", Duration::from_secs(26 * 3_600))];
+const FIRST_RELEASES: [(&str, Duration); 2] = [("v41", Duration::from_hours(50)), ("v42", Duration::from_hours(26))];
 
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

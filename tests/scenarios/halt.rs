@@ -8,13 +8,13 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 /// Ten restarts, each of which may be repeated.
 static TEN: LazyLock<&'static str> = LazyLock::new(|| {
-    let mut text = r#"
+    let mut text = r"
 name: ten-steps
 mode: auto
 trigger: { chat: {} }
 target: { service: checkout, environment: production }
 steps:
-"#
+"
     .to_owned();
     for number in 1..=10 {
         text.push_str(&format!(

@@ -1,7 +1,10 @@
 //! An engine to be tried: over a real file, with a clock that the test moves.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,7 +47,7 @@ pub(crate) struct Trial {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<HandClock>,
     folder: tempfile::TempDir,
-    calls: Mutex<u32>,
+    calls: AtomicU32,
 }
 
 impl Trial {
@@ -55,7 +58,7 @@ impl Trial {
         let clock = Arc::new(HandClock(watch::Sender::new(start)));
         let store = Store::open(&folder.path().join("trial.db")).await.unwrap();
         let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, rules);
-        Self { engine, clock, folder, calls: Mutex::new(0) }
+        Self { engine, clock, folder, calls: AtomicU32::new(1) }
     }
 
     /// The same after a restart by other rules: another engine over the same file.
@@ -69,14 +72,10 @@ impl Trial {
 
     /// Gives a command as somebody with the roles of the rules.
     pub(crate) async fn says(&self, person: &str, line: &str) -> Result<Reply, Refusal> {
-        let rules = self.engine.rules();
         let id = PersonId(person.to_owned());
-        let roles = rules.people.known.get(&id).cloned().unwrap_or_default();
+        let roles = self.engine.rules().people.known.get(&id).cloned().unwrap_or_default();
         let (command, args) = chat::console::read(line)?;
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls += 1;
-        let source_key = Some(format!("trial:{calls}"));
-        drop(calls);
+        let source_key = Some(format!("trial:{}", self.calls.fetch_add(1, Ordering::Relaxed)));
         let call = Call { caller: Person { id, roles }, args, about: None, source_key };
         self.engine.command(command, call).await.unwrap()
     }

@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, extract::State, routing::post};
 use tokio::net::TcpListener;
 
-use crate::world::{Config, World, alert, config, http, is_installed, until};
+use crate::world::{Config, World, alert, config, http, is_installed, left_out, until};
 
 type Heard = Arc<Mutex<Vec<String>>>;
 
@@ -78,7 +78,7 @@ async fn sends(world: &World, name: &str) -> (u16, Option<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_refused_told_and_survived() {
     if !is_installed("strace") {
-        println!("left out: the full disk, for want of `strace`");
+        left_out("the full disk", "`strace`");
         return;
     }
     let (url, heard) = listener().await;
@@ -92,7 +92,7 @@ async fn a_full_disk_is_refused_told_and_survived() {
     world.sees("/incident list", "INC-1").await;
 
     let Some(disk) = FullDisk::of(&world).await else {
-        println!("left out: the full disk, for want of the right to trace processes");
+        left_out("the full disk", "the right to trace processes");
         return;
     };
     let begun = Instant::now();

@@ -2,14 +2,14 @@
 
 use firewarden::domain::timeline::Entry;
 
-use crate::world::{Config, World, config, prometheus};
+use crate::world::{Config, World, config, left_out, prometheus};
 
 /// Nobody has to trust an imitation: the service really breaks, and real monitoring says that it is well again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_release_is_rolled_back_on_the_word_of_real_monitoring() {
     let missing = prometheus::missing();
     if !missing.is_empty() {
-        println!("left out: the main job with the real monitoring, for want of `{}`", missing.join("`, `"));
+        left_out("the main job with the real monitoring", &format!("`{}`", missing.join("`, `")));
         return;
     }
     let world = World::start_with(Config::default().quiet("3s").edit("every: 5s", "every: 1s")).await;

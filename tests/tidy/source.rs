@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use syn::{UseTree, visit::Visit};
 
 /// A Rust file of the library.
-pub struct Source {
+pub(super) struct Source {
     /// Its path below `bot/`, such as `engine/alerts/decide.rs`.
-    pub path: String,
+    pub(super) path: String,
     /// Its module path, such as `["engine", "alerts", "decide"]`.
-    pub module: Vec<String>,
+    pub(super) module: Vec<String>,
     /// Its text.
-    pub text: String,
+    pub(super) text: String,
     /// Every path that it names, each from its root: `["crate", "store", "Tx"]`, `["sqlx", "query"]`.
-    pub names: Vec<Vec<String>>,
+    pub(super) names: Vec<Vec<String>>,
 }
 
 /// Every file under `bot/`.
-pub fn library() -> Vec<Source> {
+pub(super) fn library() -> Vec<Source> {
     let root = root().join("bot");
     let mut sources: Vec<Source> = files(&root, "rs").iter().map(|file| read(&root, file)).collect();
     sources.sort_by(|left, right| left.path.cmp(&right.path));
@@ -26,12 +26,12 @@ pub fn library() -> Vec<Source> {
 }
 
 /// The top of the project.
-pub fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Every file below `folder` with this ending.
-pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

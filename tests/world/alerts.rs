@@ -71,7 +71,8 @@ impl Alertmanager<'_> {
         let url = format!("{}/webhooks/alertmanager", self.0.url());
         let request = http().post(url).bearer_auth(config::SOURCE_TOKEN).json(body);
         let status = request.send().await.ok().map(|answer| answer.status().as_u16());
-        self.0.note(format!("alertmanager posts {} alerts: {status:?}", body["alerts"].as_array().map_or(0, Vec::len)));
+        self.0
+            .note(&format!("alertmanager posts {} alerts: {status:?}", body["alerts"].as_array().map_or(0, Vec::len)));
         status
     }
 

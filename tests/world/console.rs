@@ -13,8 +13,6 @@ pub(crate) struct Said {
     pub(crate) status: u16,
     /// What a terminal shows: the reply, or the refusal with its hint.
     pub(crate) text: String,
-    /// The whole answer.
-    pub(crate) answer: Value,
 }
 
 impl Said {
@@ -42,7 +40,7 @@ impl Console<'_> {
     /// Says a line under a key; under the same key it is carried out once.
     pub(crate) async fn says_under(&self, line: &str, key: &str) -> Said {
         let said = self.ask(line, key).await;
-        self.world.note(format!(
+        self.world.note(&format!(
             "{} says {line}\n    {} {}",
             self.person,
             said.status,
@@ -61,14 +59,12 @@ impl Console<'_> {
         let body = json!({ "line": line, "key": key });
         let request = http().post(url).bearer_auth(config::token_of(self.person)).json(&body);
         let Ok(answer) = request.send().await else {
-            return Said { status: 0, text: "no answer".to_owned(), answer: Value::Null };
+            return Said { status: 0, text: "no answer".to_owned() };
         };
         let status = answer.status().as_u16();
         let answer: Value = answer.json().await.unwrap_or_default();
-        let text = answer["text"].as_str().map(str::to_owned).unwrap_or_else(|| {
-            let parts = ["error", "hint"].map(|part| answer[part].as_str().unwrap_or_default().to_owned());
-            parts.join("\nhint: ")
-        });
-        Said { status, text, answer }
+        let refusal = || ["error", "hint"].map(|part| answer[part].as_str().unwrap_or_default()).join("\nhint: ");
+        let text = answer["text"].as_str().map_or_else(refusal, str::to_owned);
+        Said { status, text }
     }
 }

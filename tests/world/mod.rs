@@ -15,6 +15,7 @@ pub(crate) mod prometheus;
 mod runs;
 
 use std::{
+    io::Write,
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -79,6 +80,11 @@ pub(crate) fn http() -> reqwest::Client {
     CLIENT.get_or_init(make).clone()
 }
 
+/// Says that a story was left out, and for want of what. Unlike what a story prints, it is seen although nothing failed.
+pub(crate) fn left_out(what: &str, missing: &str) {
+    let _nobody_reads = writeln!(std::io::stderr(), "left out: {what}, for want of {missing}");
+}
+
 /// Whether a program is installed.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -99,11 +105,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The real program by the real clock, with the usual configuration.
-    pub(crate) async fn start() -> Self {
-        Self::start_with(Config::default()).await
-    }
-
     /// The real program by the real clock, with another configuration.
     pub(crate) async fn start_with(config: Config) -> Self {
         let world = Self::prepare(None, config).await;
@@ -169,7 +170,7 @@ impl World {
 
     /// Lets time pass, from deadline to deadline.
     pub(crate) async fn passes(&self, time: Duration) {
-        self.note(format!("{} s pass", time.as_secs()));
+        self.note(&format!("{} s pass", time.as_secs()));
         self.clock().advance(time).await;
     }
 
@@ -191,20 +192,20 @@ impl World {
         let output = command.output().await.unwrap();
         let written = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         let shown = written.lines().take(6).collect::<Vec<_>>().join("\n    ");
-        self.note(format!("{person} runs firewarden {}\n    {}: {shown}", arguments.join(" "), output.status));
+        self.note(&format!("{person} runs firewarden {}\n    {}: {shown}", arguments.join(" "), output.status));
         (output.status.success(), written)
     }
 
     /// Kills the bot where it stands.
     pub(crate) fn kill(&self) {
-        self.note("the bot is killed".to_owned());
+        self.note("the bot is killed");
         self.bot.kill();
     }
 
     /// Kills the bot if it runs, and starts it again over the same folder.
     pub(crate) async fn restart(&self) {
         self.bot.kill();
-        self.note("the bot starts again".to_owned());
+        self.note("the bot starts again");
         self.bot.start().await;
     }
 
@@ -214,7 +215,7 @@ impl World {
     }
 
     /// Adds a line to the transcript.
-    pub(crate) fn note(&self, line: String) {
+    pub(crate) fn note(&self, line: &str) {
         held(&self.transcript).push(format!("{} {line}", self.now().clock()));
     }
 
@@ -228,24 +229,7 @@ impl World {
             seen.contains(text)
         });
         assert!(found.await, "`{line}` does not show `{text}` but\n{seen}");
-        self.note(format!("{line} shows {text}"));
-        seen
-    }
-
-    /// Waits until a person sees this text in the reply to the line, and lets time pass meanwhile, at most this much.
-    pub(crate) async fn comes_to_see(&self, line: &str, text: &str, within: Duration) -> String {
-        let deadline = self.now() + within;
-        let mut seen = String::new();
-        let found = until(PATIENCE, async || {
-            seen = self.console("ana").sees(line).await;
-            let is_seen = seen.contains(text);
-            if !is_seen && self.now() < deadline {
-                self.clock().step(deadline.since(self.now())).await;
-            }
-            is_seen
-        });
-        assert!(found.await, "`{line}` does not show `{text}` within {} s but\n{seen}", within.as_secs());
-        self.note(format!("{line} comes to show {text}"));
+        self.note(&format!("{line} shows {text}"));
         seen
     }
 

@@ -38,8 +38,6 @@ impl Drop for Running {
 
 /// Both of them, watching one service and posting to one bot.
 pub(crate) struct Monitoring {
-    prometheus: SocketAddr,
-    alertmanager: SocketAddr,
     _running: [Running; 2],
 }
 
@@ -72,23 +70,13 @@ impl Monitoring {
                 format!("--web.listen-address={prometheus}"),
             ],
         );
-        let monitoring = Self { prometheus, alertmanager, _running: [receiver, watcher] };
+        let monitoring = Self { _running: [receiver, watcher] };
         for address in [alertmanager, prometheus] {
             let url = format!("http://{address}/-/ready");
             let is_ready = async || http().get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
             assert!(until(30, is_ready).await, "{url} does not get ready");
         }
         monitoring
-    }
-
-    /// Where Prometheus answers queries.
-    pub(crate) fn prometheus(&self) -> String {
-        format!("http://{}", self.prometheus)
-    }
-
-    /// Where Alertmanager is reached.
-    pub(crate) fn alertmanager(&self) -> String {
-        format!("http://{}", self.alertmanager)
     }
 }
 

@@ -35,7 +35,7 @@ impl World {
             is_so
         });
         assert!(comes.await, "{run} does not come to be `{wanted}` within {} s but\n{seen}", within.as_secs());
-        self.note(format!("{run} is {wanted}"));
+        self.note(&format!("{run} is {wanted}"));
         seen
     }
 

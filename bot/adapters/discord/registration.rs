@@ -91,7 +91,7 @@ mod tests {
             let options = command["options"].as_array().unwrap();
             assert!(options.len() <= 25, "{command}");
             let integers =
-                options.iter().chain(options.iter().flat_map(|option| option["options"].as_array()).flatten());
+                options.iter().chain(options.iter().filter_map(|option| option["options"].as_array()).flatten());
             let most = integers.filter_map(|option| option["max_value"].as_i64()).max();
             assert!(most.is_none_or(|most| most <= limits::INTEGER), "{command}");
             let mut texts = Vec::new();

@@ -78,7 +78,7 @@ impl Acme {
             assert!(self.world.now() < deadline, "{what}: not within {} s", within.as_secs());
             self.world.clock().step(deadline.since(self.world.now())).await;
         }
-        self.world.note(format!("Discord has {what}"));
+        self.world.note(&format!("Discord has {what}"));
     }
 
     /// How often a text was posted, as a message or as a card.

@@ -9,16 +9,16 @@ use std::{
 };
 
 use super::Discord;
+use crate::world::left_out;
 
 impl Discord {
     /// Fails when a recorded exchange is not valid, unknown keys included; says so when it cannot be checked here.
     ///
     /// # Panics
     /// With the violations, one a line.
-    #[expect(clippy::print_stdout, reason = "a check that is left out is told")]
     pub(crate) fn conforms(&self) {
         let Some(specs) = std::env::var_os("FIREWARDEN_SPECS").map(PathBuf::from) else {
-            println!("not held against Discord's API document: FIREWARDEN_SPECS is not set");
+            left_out("holding what was said against Discord's API document", "`FIREWARDEN_SPECS`");
             return;
         };
         let mut validator = Command::new("python3")

@@ -1,6 +1,6 @@
 //! What can be done to an incident, whoever does it: each act changes the record and tells the timeline together.
 //!
-//! Nothing here saves the record: whoever loaded it calls [`keep`] once, which writes it and shows its card anew.
+//! Nothing here saves the record: whoever loaded it calls `keep` once, which writes it and shows its card anew.
 
 use crate::{
     domain::{

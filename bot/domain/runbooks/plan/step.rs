@@ -14,7 +14,7 @@ pub struct Step {
     pub path: String,
     /// What people read.
     pub name: String,
-    /// What it does; a name of [`actions::ALL`](super::actions::ALL).
+    /// What it does; a name of [`actions::ALL`](crate::domain::runbooks::actions::ALL).
     pub action: String,
     /// The action's fields: a tree whose texts may be templates.
     pub with: Value,
@@ -118,7 +118,7 @@ impl Retry {
 /// An action with its fields, beside the step's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
-    /// A name of [`actions::ALL`](super::actions::ALL).
+    /// A name of [`actions::ALL`](crate::domain::runbooks::actions::ALL).
     pub action: String,
     /// The action's fields: a tree whose texts may be templates.
     pub with: Value,

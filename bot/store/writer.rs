@@ -130,24 +130,23 @@ async fn write(
                 Message::Close(done) => closing = Some(done),
             }
         }
-        let mut trouble = commit(&mut tx, &mut jobs).await.err();
-        if trouble.is_none() {
+        let together = commit(&mut tx, &mut jobs, &wakes).await;
+        let mut outcomes = vec![together.map_err(|fault| fault.kind)];
+        if outcomes == [Ok(())] {
             for job in jobs {
                 job.finish(Ok(()));
             }
         } else {
+            outcomes.clear();
             for job in jobs {
                 let mut alone = [job];
-                let outcome = commit(&mut tx, &mut alone).await;
-                trouble = outcome.as_ref().err().map(|fault| Fault::new(fault.kind, fault.to_string()));
+                let outcome = commit(&mut tx, &mut alone, &wakes).await;
+                outcomes.push(outcome.as_ref().copied().map_err(|fault| fault.kind));
                 let [job] = alone;
                 job.finish(outcome);
             }
         }
-        note_trouble(&failing, trouble.as_ref());
-        for wake in tx.take_wakes() {
-            wakes.of(wake).notify_one();
-        }
+        note_trouble(&failing, &outcomes);
     }
     tx.close().await;
     drop(lock);
@@ -157,28 +156,31 @@ async fn write(
 }
 
 /// Remembers since when commits fail. A defect is the decision's own fault and says nothing about the file.
-fn note_trouble(failing: &Mutex<Option<Instant>>, trouble: Option<&Fault>) {
+fn note_trouble(failing: &Mutex<Option<Instant>>, outcomes: &[std::result::Result<(), FaultKind>]) {
     let mut since = failing.lock().unwrap_or_else(PoisonError::into_inner);
-    match trouble.map(|fault| fault.kind) {
-        None | Some(FaultKind::Defect) => *since = None,
-        Some(_) => {
-            since.get_or_insert_with(Instant::now);
-        }
+    let is_written = outcomes.contains(&Ok(()));
+    if is_written || outcomes.iter().all(|outcome| *outcome == Err(FaultKind::Defect)) {
+        *since = None;
+    } else {
+        since.get_or_insert_with(Instant::now);
     }
 }
 
-async fn commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+/// Runs the decisions in one transaction and, once it is durable, wakes whoever has work by it.
+async fn commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
     tx.execute("begin immediate", &[]).await?;
     let outcome = run_all(tx, jobs).await;
-    if outcome.is_err() {
-        tx.take_wakes();
-        // SQLite has already rolled back by itself after some faults (a full disk, an IO error); then this one fails.
-        if let Err(fault) = tx.execute("rollback", &[]).await {
-            tracing::debug!(%fault, "nothing was left to roll back");
+    let woken = tx.take_wakes();
+    if outcome.is_ok() {
+        for wake in woken {
+            wakes.of(wake).notify_one();
         }
+    } else if let Err(fault) = tx.execute("rollback", &[]).await {
+        // SQLite has already rolled back by itself after some faults (a full disk, an IO error); then this one fails.
+        tracing::debug!(%fault, "nothing was left to roll back");
     }
     outcome
 }

@@ -11,7 +11,7 @@ pub mod signal;
 pub mod state;
 
 pub use bounds::Malformed;
-pub use fold::{Change, Changes, What, after_downtime, fold, sweep};
+pub use fold::{Change, Changes, What, after_deafness, fold, sweep};
 pub use labels::{Identity, Labels};
 pub use matchers::{Matcher, Operator};
 pub use signal::{Batch, Says, Signal};

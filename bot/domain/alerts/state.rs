@@ -1,7 +1,7 @@
-//! One alert as it stands: its state, its episode, and which replicas still say that it fires.
+//! One alert as it stands: its state, its episode, and who still says that it fires.
 //!
-//! Each replica of a sender is a voice of its own, so that one of them resolving does not hide that another still
-//! fires. Sources that name no replica, or the same one, are one voice: the latest statement wins.
+//! Each replica of each source is a voice of its own, so that one of them resolving does not hide that another still
+//! fires. Of one voice the latest statement wins.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -79,11 +79,11 @@ pub struct Alert {
     pub changes: Vec<Time>,
     /// Whether it changes too often for automation to act on it.
     pub flapping: bool,
-    /// What each replica said last, by replica (`replica=a`; empty where none is named).
+    /// What each voice said last: by source, with the replica if one is named (`prometheus replica=a`).
     pub voices: BTreeMap<String, Voice>,
 }
 
-/// What one replica of a sender said last.
+/// What one replica of one source said last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Voice {
     /// Whether it said that the alert fires.
@@ -97,6 +97,21 @@ pub struct Voice {
     /// When it last said that the alert fires.
     pub heard_at: Time,
     /// Until when it vouches for that, by its own clock, if it says so.
+    pub ends_at: Option<Time>,
+    /// When its silence is noticed.
+    pub deadline: Time,
+    /// A firing that came so soon after the end of the same episode that it may only have been delivered late.
+    pub doubted: Option<Doubted>,
+}
+
+/// A firing that is taken for a new episode if its voice does not say until a moment that it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubted {
+    /// When it came.
+    pub heard_at: Time,
+    /// When it counts.
+    pub until: Time,
+    /// Until when the voice vouches for it, by its own clock, if it says so.
     pub ends_at: Option<Time>,
     /// When its silence is noticed.
     pub deadline: Time,
@@ -130,7 +145,8 @@ impl Alert {
     /// When [`sweep`](super::sweep) should look at it next, if nothing is heard before.
     pub fn due_at(&self, settings: &Settings) -> Option<Time> {
         let calm = self.changes.last().map(|last| *last + settings.flapping_within).filter(|_| self.flapping);
-        [self.deadline(), calm].into_iter().flatten().min()
+        let doubted = self.voices.values().filter_map(|voice| voice.doubted).map(|doubted| doubted.until).min();
+        [self.deadline(), calm, doubted].into_iter().flatten().min()
     }
 }
 
@@ -149,8 +165,9 @@ pub struct Settings {
     /// A firing that began this much after the alert was last heard is a new one, whose predecessor's end was missed.
     #[serde(with = "duration")]
     pub new_episode_after: Duration,
-    /// So long after a resolved, a firing that began at the same moment is one that was delivered late. After that it is
-    /// a new one: Alertmanager resolves what it does not hear of, and when it hears again the beginning is the same.
+    /// So long after a resolved, a firing that began at the same moment may be one that was delivered late: it counts only
+    /// then, if no resolved came after it. It may as well be a new one: Alertmanager resolves what it does not hear of, and
+    /// when it hears again the beginning is the same.
     #[serde(with = "duration")]
     pub late_within: Duration,
     /// So many changes of state make an alert flap,

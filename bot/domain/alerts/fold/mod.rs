@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     alerts::{
         signal::{Says, Signal},
-        state::{Alert, AlertState, Settings, VOICES, Voice},
+        state::{Alert, AlertState, Doubted, Settings, VOICES, Voice},
     },
     ids::AlertKey,
     time::Time,
@@ -49,9 +49,11 @@ pub enum What {
     ResolvedUnknown,
     /// A statement about an episode that is over, come late: ignored.
     Older,
+    /// A firing so soon after the end of the same episode that it may be an old one: it waits for a word to the contrary.
+    Doubted,
     /// Its deadline passed without a word.
     WentStale,
-    /// Its deadline passed while the bot was down, so its source gets one more window.
+    /// Its deadline passed while nobody could be heard, so its source gets one more window.
     Extended,
     /// It changes too often; automation must not act on it.
     FlappingStarted,
@@ -68,6 +70,7 @@ impl What {
             | What::ReplicaResolved
             | What::ResolvedUnknown
             | What::Older
+            | What::Doubted
             | What::Extended
             | What::FlappingStarted
             | What::FlappingEnded => false,
@@ -117,12 +120,14 @@ pub fn fold(known: &BTreeMap<AlertKey, Alert>, signals: &[Signal], now: Time, se
     changes
 }
 
-/// What the passing of time does to these alerts: silence makes them stale, quiet ends flapping.
+/// What the passing of time does to these alerts: silence makes them stale, quiet ends flapping, and a doubted firing
+/// that nobody took back counts.
 pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
     let mut changes = Changes::default();
     for before in alerts {
         let mut alert = before.clone();
         changes.calm(&mut alert, now, settings);
+        believe(&mut changes, &mut alert, (now, settings));
         if alert.deadline().is_some_and(|deadline| deadline <= now) {
             alert.state = AlertState::Stale;
             settle(&mut changes, What::WentStale, &mut alert, None, (now, settings));
@@ -134,10 +139,10 @@ pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, setting
     changes
 }
 
-/// Gives sources one more window after the bot itself was down: nobody could be heard meanwhile.
+/// Gives sources one more window after nobody could be heard: the bot was down, or nothing could be written.
 ///
-/// To be called once at the start, with all firing alerts, before anything is folded or swept.
-pub fn after_downtime<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
+/// To be called before anything else is folded or swept, with all alerts that are due.
+pub fn after_deafness<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
     let mut changes = Changes::default();
     for before in alerts {
         if before.deadline().is_none_or(|deadline| deadline > now) {
@@ -230,17 +235,28 @@ fn unheard(key: AlertKey, signal: &Signal, now: Time, settings: &Settings) -> Al
 }
 
 fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, settings: &Settings) -> What {
-    let name = settings.replica_labels.replica(&signal.labels);
+    let name = voice_of(signal, settings);
     let voice = alert.voices.get(&name).cloned();
-    if voice.as_ref().is_some_and(|voice| comes_late(voice, signal.starts_at, now, settings)) {
-        return What::Older;
+    let deadline = ends_at.unwrap_or(now + settings.silent_after(&signal.source));
+    match voice.as_ref().and_then(|voice| Some((voice, voice.comes_late(signal.starts_at?, now, settings)?))) {
+        Some((_, Late::Surely)) => return What::Older,
+        Some((voice, Late::Perhaps { until })) => {
+            let doubted = Some(Doubted { heard_at: now, until, ends_at, deadline });
+            alert.voices.insert(name, Voice { doubted, ..voice.clone() });
+            return What::Doubted;
+        }
+        None => {}
     }
     let ended = voice.as_ref().and_then(|voice| voice.ended);
     // What goes on from the same beginning is not over any more.
     let ended = ended.filter(|ended| signal.starts_at.is_none_or(|starts_at| *ended < starts_at));
     let others_fire = alert.voices.iter().any(|(other, voice)| *other != name && voice.firing && voice.deadline > now);
     let heard = voice.as_ref().map_or(alert.last_seen, |voice| voice.heard_at);
-    let began_later = signal.starts_at.is_some_and(|starts_at| starts_at > heard + settings.new_episode_after);
+    let known_start = voice.as_ref().and_then(|voice| voice.starts_at).or(alert.starts_at);
+    // A source whose clock is ahead says the same beginning again and again: that is no later one.
+    let began_later = signal.starts_at.is_some_and(|starts_at| {
+        starts_at > heard + settings.new_episode_after && known_start.is_none_or(|known| starts_at > known)
+    });
     let what = match alert.state {
         AlertState::Resolved if alert.episode == 0 => What::Fired,
         AlertState::Resolved => What::Refired,
@@ -248,9 +264,9 @@ fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, se
         AlertState::Firing => What::Repeated,
         AlertState::Stale => What::HeardAgain,
     };
-    let deadline = ends_at.unwrap_or(now + settings.silent_after(&signal.source));
     let starts_at = signal.starts_at;
-    let fresh = Voice { firing: true, starts_at, ended, cleared_at: None, heard_at: now, ends_at, deadline };
+    let fresh =
+        Voice { firing: true, starts_at, ended, cleared_at: None, heard_at: now, ends_at, deadline, doubted: None };
     let spoken = match voice {
         Some(old) if old.firing && !what.begins_episode() => {
             Voice { starts_at: earliest(old.starts_at, fresh.starts_at), deadline: old.deadline.max(deadline), ..fresh }
@@ -274,7 +290,7 @@ fn fire(alert: &mut Alert, signal: &Signal, ends_at: Option<Time>, now: Time, se
 }
 
 fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, settings: &Settings) -> What {
-    let name = settings.replica_labels.replica(&signal.labels);
+    let name = voice_of(signal, settings);
     let ended_at = at.map_or(now, |at| at.min(now));
     let old = alert.voices.get(&name).cloned();
     if let Some(old) = old.as_ref().filter(|old| old.firing) {
@@ -293,6 +309,7 @@ fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, sett
         heard_at: old.as_ref().map_or(now, |old| old.heard_at),
         ends_at: None,
         deadline: now,
+        doubted: None,
     };
     speak(alert, &name, silent);
     hear(alert, signal, now);
@@ -312,13 +329,60 @@ fn resolve(alert: &mut Alert, signal: &Signal, at: Option<Time>, now: Time, sett
     What::ReplicaResolved
 }
 
-/// Whether a firing that began at this moment is of an episode that the voice has ended.
-///
-/// One that began earlier than the ended one always is; one that began with it only for a short while.
-fn comes_late(voice: &Voice, starts_at: Option<Time>, now: Time, settings: &Settings) -> bool {
-    let Some((starts_at, ended)) = starts_at.zip(voice.ended) else { return false };
-    let lately = voice.cleared_at.is_none_or(|cleared_at| now.since(cleared_at) <= settings.late_within);
-    starts_at < ended || (starts_at == ended && lately)
+/// Lets a firing count that was doubted and that its voice did not take back in time: a new episode begins.
+fn believe(changes: &mut Changes, alert: &mut Alert, (now, settings): (Time, &Settings)) {
+    let is_due = |voice: &&mut Voice| voice.doubted.is_some_and(|doubted| doubted.until <= now);
+    let mut heard_at = None;
+    for voice in alert.voices.values_mut().filter(is_due) {
+        let Some(doubted) = voice.doubted.take() else { continue };
+        heard_at = heard_at.max(Some(doubted.heard_at));
+        let Doubted { heard_at, ends_at, deadline, .. } = doubted;
+        *voice = Voice { firing: true, ended: None, cleared_at: None, heard_at, ends_at, deadline, ..voice.clone() };
+    }
+    let Some(heard_at) = heard_at else { return };
+    let what = match std::mem::replace(&mut alert.state, AlertState::Firing) {
+        AlertState::Firing => return,
+        AlertState::Stale => What::HeardAgain,
+        AlertState::Resolved => What::Refired,
+    };
+    if what.begins_episode() {
+        alert.episode = alert.episode.saturating_add(1);
+        alert.fired_at = heard_at;
+    }
+    alert.resolved_at = None;
+    settle(changes, what, alert, None, (now, settings));
+}
+
+/// The voice that speaks: the source, with its replica if it names one.
+fn voice_of(signal: &Signal, settings: &Settings) -> String {
+    match settings.replica_labels.replica(&signal.labels) {
+        replica if replica.is_empty() => signal.source.clone(),
+        replica => format!("{} {replica}", signal.source),
+    }
+}
+
+/// How late a firing comes that is of an episode which its voice has ended.
+enum Late {
+    /// It began before the episode that was ended.
+    Surely,
+    /// It began with that episode, and came so soon that it may have been on its way before the end.
+    Perhaps { until: Time },
+}
+
+impl Voice {
+    fn comes_late(&self, starts_at: Time, now: Time, settings: &Settings) -> Option<Late> {
+        let ended = self.ended?;
+        match self.cleared_at {
+            _ if starts_at < ended => Some(Late::Surely),
+            _ if starts_at > ended => None,
+            // A newer episode has begun since.
+            None => Some(Late::Surely),
+            Some(cleared_at) => {
+                let until = cleared_at + settings.late_within;
+                (now <= until).then_some(Late::Perhaps { until })
+            }
+        }
+    }
 }
 
 /// Keeps what a voice said, and no more voices than [`VOICES`].

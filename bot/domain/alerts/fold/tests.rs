@@ -62,9 +62,48 @@ fn a_resolved_alert_fires_again_as_a_new_episode() {
 
 #[test]
 fn resolved_holds_against_a_late_firing_of_the_same_episode() {
-    let (told, alert) = play(&[(1, firing(0)), (10, resolved(0, 9)), (11, firing(0)), (12, firing(-5))]);
-    assert_eq!(told, [What::Fired, What::Resolved, What::Older, What::Older]);
+    let story = [(1, firing(0)), (10, resolved(0, 9)), (11, firing(0)), (12, firing(-5)), (12, resolved(0, 9))];
+    let (told, alert) = play(&story);
+    assert_eq!(told, [What::Fired, What::Resolved, What::Doubted, What::Older, What::Repeated]);
     assert_eq!((alert.state, alert.resolved_at), (AlertState::Resolved, Some(at(9))));
+    assert_eq!(sweep([&alert], at(30), &Settings::default()), Changes::default());
+}
+
+#[test]
+fn a_firing_that_nobody_takes_back_counts_in_the_end() {
+    let settings = Settings::default();
+    let (told, alert) = play(&[(1, firing(0)), (10, resolved(0, 9)), (11, firing(0))]);
+    assert_eq!(told, [What::Fired, What::Resolved, What::Doubted]);
+    assert_eq!(alert.due_at(&settings), Some(at(12)));
+    let changes = sweep([&alert], at(12), &settings);
+    let alert = &changes.list[0].alert;
+    assert_eq!(
+        changes.list.iter().map(|change| change.what).collect::<Vec<_>>(),
+        [What::Refired, What::FlappingStarted]
+    );
+    assert_eq!((alert.state, alert.episode, alert.fired_at), (AlertState::Firing, 2, at(11)));
+    assert_eq!(alert.deadline(), Some(at(11 + 300)), "silence counts from when it was heard");
+}
+
+#[test]
+fn two_senders_of_one_alert_are_two_voices() {
+    let direct = |starts, says| Signal { source: "direct".to_owned(), ..self::says("", starts, says) };
+    let (told, alert) = play(&[
+        (1, firing(0)),
+        (3, direct(2, Says::Firing { ends_at: None })),
+        (5, direct(2, Says::Resolved { at: Some(at(5)) })),
+        (6, firing(0)),
+        (9, resolved(0, 9)),
+    ]);
+    assert_eq!(told, [What::Fired, What::Repeated, What::ReplicaResolved, What::Repeated, What::Resolved]);
+    assert_eq!((alert.episode, alert.resolved_at), (1, Some(at(9))));
+}
+
+#[test]
+fn a_source_whose_clock_is_ahead_says_one_episode_once() {
+    let (told, alert) = play(&[(1, firing(10)), (6, firing(10)), (7, firing(10))]);
+    assert_eq!(told, [What::Fired, What::Repeated, What::Repeated]);
+    assert_eq!(alert.episode, 1);
 }
 
 #[test]
@@ -145,12 +184,12 @@ fn deadlines_that_passed_while_the_bot_was_down_get_one_window() {
     let settings = Settings::default();
     let short = says("", 0, Says::Firing { ends_at: Some(at(5)) });
     let (_, alert) = play(&[(1, short)]);
-    let extended = after_downtime([&alert], at(60), &settings);
+    let extended = after_deafness([&alert], at(60), &settings);
     assert_eq!(extended.list[0].what, What::Extended);
     let alert = extended.list[0].alert.clone();
     assert_eq!((alert.state, alert.deadline()), (AlertState::Firing, Some(at(64))), "the source's own window: 4 min");
     assert_eq!(sweep([&alert], at(64), &settings).list[0].what, What::WentStale);
-    assert_eq!(after_downtime([&alert], at(63), &settings), Changes::default());
+    assert_eq!(after_deafness([&alert], at(63), &settings), Changes::default());
 }
 
 #[test]

@@ -131,7 +131,8 @@ pub fn parse(body: &[u8], source: &str, mapping: &GenericMapping) -> Result<Batc
             number.ok_or_else(|| Malformed::new(place, format!("{} is not a whole number", kind(value))))?
         }
     };
-    let source_key = root.text(mapping.delivery.as_ref())?;
+    // An empty name tells no two deliveries apart.
+    let source_key = root.text(mapping.delivery.as_ref())?.filter(|name| !name.is_empty());
     Ok(Batch { source: source.to_owned(), signals, truncated, source_key })
 }
 

@@ -116,6 +116,14 @@ fn a_mapping_that_cannot_work_is_refused_when_it_is_read() {
 }
 
 #[test]
+fn an_empty_name_of_a_delivery_is_none() {
+    let mapping: GenericMapping = toml::from_str("labels.alertname = \"a\"\ndelivery = \"id\"").unwrap();
+    let key = |body: &str| parse(body.as_bytes(), "uptime", &mapping).unwrap().source_key;
+    assert_eq!(key(r#"{"a":"x","id":""}"#), None);
+    assert_eq!(key(r#"{"a":"x","id":7}"#), Some("7".to_owned()));
+}
+
+#[test]
 fn times_are_read_in_the_ways_that_senders_write_them() {
     let millis = |value: Value| moment(&value).unwrap().map(Time::millis);
     assert_eq!(millis(json!(1_795_000_000)), Some(1_795_000_000_000));

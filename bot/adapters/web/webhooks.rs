@@ -39,13 +39,16 @@ pub(super) async fn generic(site: State<Arc<Site>>, Path(name): Path<String>, re
 async fn receive(site: &Site, kind: SourceKind, name: Option<&str>, request: Request) -> Response {
     let begun = Instant::now();
     let mut source = None;
-    let response = take(site, (kind, name), request, &mut source).await.unwrap_or_else(IntoResponse::into_response);
+    let taken = take(site, (kind, name), request, &mut source).await;
     let source = source.unwrap_or_else(|| "unknown".to_owned());
-    let status = response.status();
-    if status.is_client_error() {
-        tracing::warn!(source, status = status.as_u16(), "a delivery was refused");
+    if let Err(trouble) = &taken
+        && trouble.status.is_client_error()
+    {
+        // Senders do not repeat what was refused: the log is where its alerts can still be noticed.
+        tracing::warn!(source, status = trouble.status.as_u16(), why = trouble.what, "a delivery was refused");
     }
-    let code = status.as_str().to_owned();
+    let response = taken.unwrap_or_else(IntoResponse::into_response);
+    let code = response.status().as_str().to_owned();
     metrics::counter!("firewarden_intake_requests_total", "source" => source.clone(), "status" => code).increment(1);
     metrics::histogram!("firewarden_intake_seconds", "source" => source).record(begun.elapsed().as_secs_f64());
     response

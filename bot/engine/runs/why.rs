@@ -1,10 +1,11 @@
 //! `/why`: what was decided about an incident or a run, with the reason codes of the log.
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use crate::{
     domain::{
-        ids::RunId,
+        ids::{IncidentId, RunId},
         runs::{Event, Reason},
         timeline::{Chain, Entry},
     },
@@ -13,7 +14,7 @@ use crate::{
         chat::{Call, Line, Message, Reply},
         runs::commands::ago,
     },
-    store::{runs, timeline},
+    store::{alerts, incidents, runs, timeline},
 };
 
 /// The most entries that are shown.
@@ -32,7 +33,11 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
         };
         let entries = timeline::entries(view.reader, chain).await?;
         let told: Vec<&Entry> = entries.iter().filter(|entry| explains(entry, run)).collect();
-        if told.is_empty() {
+        let ignored = match (run, chain) {
+            (None, Chain::Incident(incident)) => ignored(view, incident).await?,
+            (Some(_), _) | (None, Chain::System) => Vec::new(),
+        };
+        if told.is_empty() && ignored.is_empty() {
             return Ok(Reply::private(Message::line(format!("Nothing was decided about {about} that needs a reason"))));
         }
         let mut message = Message::line(format!("What was decided about {about}"));
@@ -49,8 +54,33 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
         if told.len() > MOST {
             message = message.and(format!("{} earlier ones are in the timeline", told.len() - MOST));
         }
+        for line in ignored {
+            message = message.and(line);
+        }
         Ok(Reply::private(message))
     })
+}
+
+/// What was said of the incident's alerts that changed nothing, and why.
+async fn ignored(view: &mut View<'_>, incident: IncidentId) -> crate::store::Result<Vec<Line>> {
+    let limit = i64::try_from(MOST).unwrap_or(i64::MAX);
+    let members = incidents::alerts(view.reader, incident, limit).await?;
+    let suppressions = alerts::suppressions(view.reader, members.iter().map(|member| &member.key)).await?;
+    let newest = suppressions.len().saturating_sub(MOST);
+    let lines = suppressions.into_iter().skip(newest).map(|suppression| {
+        let member = members.iter().find(|member| member.key == suppression.alert);
+        let name = member.map_or(suppression.alert.0.as_str(), |member| member.name.as_str());
+        let times = if suppression.count == 1 { "once".to_owned() } else { format!("{} times", suppression.count) };
+        Line::text("ignored ")
+            .and(times)
+            .and(format!(", last {} ago: ", ago(suppression.last_at, view.now)))
+            .code(&suppression.source)
+            .and(" of ")
+            .code(name)
+            .and(" · ")
+            .code(suppression.reason)
+    });
+    Ok(lines.collect())
 }
 
 /// Whether an entry says why something was done, or not done.
@@ -60,7 +90,7 @@ fn explains(entry: &Entry, run: Option<RunId>) -> bool {
         (Some(event), None) => decides(&event),
         (None, Some(_)) => false,
         // Other features: whatever carries a reason.
-        (None, None) => entry.draft.body.get("reason").is_some_and(|reason| !reason.is_null()),
+        (None, None) => reason(entry).is_some(),
     }
 }
 
@@ -93,11 +123,22 @@ fn decides(event: &Event) -> bool {
     }
 }
 
+/// Why something was decided: a reason, how an alert was grouped, or what the doubts are.
+fn reason(entry: &Entry) -> Option<&Value> {
+    let fields = ["reason", "grouping", "doubts"].iter();
+    fields.filter_map(|field| entry.draft.body.get(field)).find(|value| !value.is_null())
+}
+
 /// The stable code of the decision, if it has one.
 fn code(entry: &Entry) -> Option<String> {
-    let reason = entry.draft.body.get("reason")?.as_str()?;
-    let is_code = reason.parse::<Reason>().is_ok() || !reason.contains(' ');
-    is_code.then(|| reason.to_owned())
+    match reason(entry)? {
+        Value::String(text) => {
+            let is_code = text.parse::<Reason>().is_ok() || !text.contains(' ');
+            is_code.then(|| text.clone())
+        }
+        Value::Array(codes) => Some(codes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
 }
 
 fn lowered(text: &str) -> String {

@@ -2,8 +2,8 @@
 
 create table instance (
     id text not null primary key,
-    created_at integer not null,
-    beat_at integer not null
+    -- When a write succeeded last that only tried whether one can.
+    beat_at integer
 ) strict;
 
 -- The newest entry of each chain, so that adding one reads one row.

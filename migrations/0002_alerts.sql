@@ -11,7 +11,6 @@ create table alerts (
 ) strict;
 
 create index alerts_due on alerts (due_at) where due_at is not null;
-create index alerts_by_state on alerts (state, last_seen);
 
 -- Statements that were ignored, and why: one row for each reason, however often it happened.
 create table suppressions (

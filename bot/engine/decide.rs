@@ -15,10 +15,12 @@ use crate::{
 /// What can happen to the bot.
 #[derive(Debug)]
 pub enum Input {
-    /// The bot has started.
+    /// The bot has started: nobody could be heard while it was down.
     Started,
+    /// Nothing could be written since this moment, and now it can: whoever spoke meanwhile was sent away.
+    DeafSince(Time),
     /// Sources say something of alerts.
-    Alerts(Vec<Batch>),
+    Alerts(Vec<Arc<Batch>>),
     /// Somebody asks for something, by a command or a button.
     Command(&'static Command, Call),
     /// Files with rules were edited.
@@ -56,10 +58,10 @@ impl Decision for Occurrence {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
             Input::Started => {
-                alerts::decide::after_downtime(&mut context).await?;
-                incidents::decide::after_downtime(&mut context).await?;
-                Ok(Answer::Done)
+                let since = store::last_heard(context.tx).await?.unwrap_or(self.now);
+                after_deafness(&mut context, since).await.map(|()| Answer::Done)
             }
+            Input::DeafSince(since) => after_deafness(&mut context, *since).await.map(|()| Answer::Done),
             Input::Alerts(batches) => {
                 let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;
                 alerts_changed(&mut context, &news).await?;
@@ -81,6 +83,13 @@ impl Decision for Occurrence {
             }
         }
     }
+}
+
+/// Takes no silence for news in which nobody could be heard.
+async fn after_deafness(context: &mut Context<'_>, since: Time) -> store::Result<()> {
+    let length = context.now.since(since);
+    alerts::decide::after_deafness(context).await?;
+    incidents::decide::after_deafness(context, length).await
 }
 
 /// Hands what happened to alerts on: incidents take it up, and runs what came of that.

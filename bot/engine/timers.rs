@@ -1,4 +1,6 @@
 //! Sleeps until the earliest timer is due and hands it to the feature that set it.
+//!
+//! A timer that cannot be decided on is put off, so that it never stands in the way of the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +8,13 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Engine, Input};
-use crate::store::{self, Wake, timers::Due};
+use crate::{
+    domain::time::Time,
+    store::{
+        self, Decision, FaultKind, Tx, Wake,
+        timers::{self, Due},
+    },
+};
 
 /// What a feature does when a timer of its kind is due. The timer is gone unless it is set again.
 pub type OnDue = for<'a> fn(&'a mut Context<'_>, &'a Due) -> BoxFuture<'a, store::Result<()>>;
@@ -17,18 +25,22 @@ const BATCH: i64 = 100;
 const AT_LEAST: Duration = Duration::from_secs(30);
 /// Wait before the next try when the store is in trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// Wait before a timer is tried again that cannot be decided on.
+const AFTER_DEFECT: Duration = Duration::from_mins(5);
 
 /// Fires timers until it is told to stop.
 pub async fn work(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut bell = Bell { engine: Arc::clone(&engine), deaf_since: None };
     while !stop.is_cancelled() {
         let woken = engine.store().woken(Wake::Timers);
-        let pause = match fire(&engine).await {
-            Ok(pause) => pause,
-            Err(fault) => {
-                tracing::error!(%fault, "timers cannot be looked at");
-                engine.now() + AFTER_TROUBLE
-            }
+        let looked = tokio::select! {
+            looked = bell.look() => looked,
+            () = stop.cancelled() => return,
         };
+        let pause = looked.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "timers cannot be looked at");
+            engine.now() + AFTER_TROUBLE
+        });
         tokio::select! {
             () = engine.clock().sleep_until(pause) => {}
             () = woken => {}
@@ -37,19 +49,98 @@ pub async fn work(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-/// Fires what is due and says when to look again.
-async fn fire(engine: &Engine) -> store::Result<crate::domain::time::Time> {
-    loop {
-        let now = engine.now();
-        let mut reader = engine.read().await?;
-        let due = store::timers::due(&mut reader, now, BATCH).await?;
-        if due.is_empty() {
-            let earliest = store::timers::earliest(&mut reader).await?;
-            return Ok(earliest.map_or(now + AT_LEAST, |at| at.min(now + AT_LEAST)));
+struct Bell {
+    engine: Arc<Engine>,
+    /// Since when nothing could be written, until that is dealt with.
+    deaf_since: Option<Time>,
+}
+
+impl Bell {
+    /// Fires what is due and says when to look again.
+    async fn look(&mut self) -> store::Result<Time> {
+        if let Some(length) = self.engine.store().failing_for() {
+            self.deaf_since.get_or_insert(self.engine.now() - length);
         }
-        drop(reader);
-        for timer in due {
-            engine.submit(Input::Due(timer)).await?;
+        // Before anything fires: a deadline that passed in a time without ears is none.
+        if let Some(since) = self.deaf_since {
+            self.engine.submit(Input::DeafSince(since)).await?;
+            self.deaf_since = None;
         }
+        let fired = self.fire().await;
+        if fired.is_err() {
+            self.deaf_since.get_or_insert(self.engine.now());
+        }
+        fired
+    }
+
+    async fn fire(&self) -> store::Result<Time> {
+        loop {
+            let now = self.engine.now();
+            let mut reader = self.engine.read().await?;
+            let due = timers::due(&mut reader, now, BATCH).await?;
+            if due.is_empty() {
+                let earliest = timers::earliest(&mut reader).await?;
+                return Ok(earliest.map_or(now + AT_LEAST, |at| at.min(now + AT_LEAST)));
+            }
+            drop(reader);
+            for timer in due {
+                match self.engine.submit(Input::Due(timer.clone())).await {
+                    Err(fault) if fault.kind == FaultKind::Defect => {
+                        tracing::error!(%fault, kind = timer.kind, subject = timer.subject, "a timer is put off");
+                        self.engine.store().decide(PutOff(timer, now + AFTER_DEFECT)).await?;
+                    }
+                    fired => drop(fired?),
+                }
+            }
+        }
+    }
+}
+
+/// Lets a timer be due later.
+struct PutOff(Due, Time);
+
+impl Decision for PutOff {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut Tx) -> store::Result<()> {
+        let Self(due, at) = self;
+        if timers::take(tx, due).await? {
+            timers::set(tx, &due.kind, &due.subject, *at).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ids::IncidentId,
+        engine::{Rules, trial::Trial},
+    };
+
+    /// Sets a timer that no feature can decide on, and one behind it.
+    struct SetTwo(Time);
+
+    impl Decision for SetTwo {
+        type Answer = ();
+
+        async fn decide(&self, tx: &mut Tx) -> store::Result<()> {
+            timers::set(tx, "incident-quiet", "no incident", self.0).await?;
+            timers::set(tx, "incident-quiet", &IncidentId(7).to_string(), self.0 + AFTER_TROUBLE).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_timer_that_breaks_does_not_stop_those_behind_it() {
+        let trial = Trial::new(Rules::default()).await;
+        let now = trial.engine.now();
+        trial.engine.store().decide(SetTwo(now - AFTER_DEFECT)).await.unwrap();
+        let mut bell = Bell { engine: Arc::clone(&trial.engine), deaf_since: None };
+        bell.look().await.unwrap();
+        let mut reader = trial.engine.read().await.unwrap();
+        let left = timers::of_kind(&mut reader, "incident-quiet").await.unwrap();
+        let left: Vec<_> = left.iter().map(|timer| (timer.subject.as_str(), timer.at)).collect();
+        assert_eq!(left, [("no incident", now + AFTER_DEFECT)]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Reader, Result, Row, Tx, row::json};
 use crate::domain::{
-    alerts::{Alert, AlertState, Settings},
+    alerts::{Alert, Settings},
     ids::AlertKey,
     time::Time,
 };
@@ -58,16 +58,8 @@ pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Alert
 
 /// When the passing of time may change an alert next.
 pub async fn earliest_due(reader: &mut Reader) -> Result<Option<Time>> {
-    let row = reader.row("select min(due_at) as due_at from alerts", &[]).await?;
+    let row = reader.row("select min(due_at) as due_at from alerts where due_at is not null", &[]).await?;
     row.map_or(Ok(None), |row| row.opt_time("due_at"))
-}
-
-/// Every alert in this state, those first that were heard last.
-pub async fn in_state(reader: &mut Reader, state: AlertState) -> Result<Vec<Alert>> {
-    let rows = reader
-        .rows("select record from alerts where state = $1 order by last_seen desc, key", &[state.word().into()])
-        .await?;
-    rows.iter().map(alert).collect()
 }
 
 /// A statement, or many alike, that was ignored.

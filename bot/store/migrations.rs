@@ -38,12 +38,9 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Fault::from(error),
         other => Fault::defect(other.to_string()),
     })?;
-    sqlx::query(
-        "insert into instance (id, created_at, beat_at) select $1, $2, $2 where not exists (select 1 from instance)",
-    )
-    .bind(uuid::Uuid::now_v7().to_string())
-    .bind(jiff::Timestamp::now().as_millisecond())
-    .execute(connection)
-    .await?;
+    sqlx::query("insert into instance (id) select $1 where not exists (select 1 from instance)")
+        .bind(uuid::Uuid::now_v7().to_string())
+        .execute(connection)
+        .await?;
     Ok(())
 }

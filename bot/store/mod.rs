@@ -194,10 +194,22 @@ impl ReadOnly {
     }
 }
 
+/// When the bot certainly could hear last: it wrote that the store is alive, or an entry.
+pub async fn last_heard(reader: &mut Reader) -> Result<Option<Time>> {
+    let row = reader
+        .row(
+            "select nullif(max(coalesce(beat_at, 0), coalesce((select at from timeline order by rowid desc limit 1), 0)), 0) \
+             as at from instance",
+            &[],
+        )
+        .await?;
+    row.map_or(Ok(None), |row| row.opt_time("at"))
+}
+
 /// When the store was found writable last.
 pub async fn last_beat(reader: &mut Reader) -> Result<Option<Time>> {
     let row = reader.row("select beat_at from instance", &[]).await?;
-    row.map(|row| row.time("beat_at")).transpose()
+    row.map_or(Ok(None), |row| row.opt_time("beat_at"))
 }
 
 /// Writes that the store is alive; the answer says that a commit is possible.

@@ -80,13 +80,12 @@ pub async fn head(reader: &mut Reader, chain: Chain) -> Result<Option<(i64, Stri
     row.map(|row| Ok((row.int("seq")?, row.text("hash")?))).transpose()
 }
 
-/// A number that grows with every entry of every chain, and with every message and card: what a page that shows the
-/// newest state compares with what it has.
+/// A number that grows with every entry of every chain and with every message: what a page that shows the newest state
+/// compares with what it has.
 pub async fn mark(reader: &mut Reader) -> Result<i64> {
     let row = reader
         .row(
-            "select (select coalesce(sum(seq), 0) from chains) + (select coalesce(max(id), 0) from posts) \
-             + (select coalesce(sum(wanted), 0) from cards) as mark",
+            "select coalesce((select max(rowid) from timeline), 0) + coalesce((select max(id) from posts), 0) as mark",
             &[],
         )
         .await?;

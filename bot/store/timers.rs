@@ -3,14 +3,14 @@
 use super::{Reader, Result, Row, Tx, Wake};
 use crate::domain::time::Time;
 
-/// A timer that is due.
+/// A timer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     /// What kind of timer it is; the feature that set it knows the word.
     pub kind: String,
     /// What it is about.
     pub subject: String,
-    /// When it was due.
+    /// When it is due.
     pub at: Time,
 }
 
@@ -49,13 +49,10 @@ pub async fn earliest(reader: &mut Reader) -> Result<Option<Time>> {
     row.map_or(Ok(None), |row| row.opt_time("due_at"))
 }
 
-/// The timers of this kind that are due, earliest first.
-pub async fn overdue(reader: &mut Reader, kind: &str, now: Time) -> Result<Vec<Due>> {
+/// Every timer of this kind, earliest first.
+pub async fn of_kind(reader: &mut Reader, kind: &str) -> Result<Vec<Due>> {
     let rows = reader
-        .rows(
-            "select kind, subject, due_at from timers where kind = $1 and due_at <= $2 order by due_at",
-            &[kind.into(), now.into()],
-        )
+        .rows("select kind, subject, due_at from timers where kind = $1 order by due_at, subject", &[kind.into()])
         .await?;
     rows.iter().map(timer).collect()
 }

@@ -2,7 +2,10 @@
 //!
 //! The number of SQL statements does not grow with the number of alerts.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
+use sha2::{Digest, Sha256};
 
 use super::{News, Receipt};
 use crate::{
@@ -20,15 +23,22 @@ pub(super) const SWEEP: &str = "alerts";
 const SWEPT: i64 = 500;
 
 /// Takes these deliveries; the receipts are in their order.
-pub async fn receive(context: &mut Context<'_>, batches: &[Batch]) -> store::Result<(Vec<Receipt>, Vec<News>)> {
+pub async fn receive(context: &mut Context<'_>, batches: &[Arc<Batch>]) -> store::Result<(Vec<Receipt>, Vec<News>)> {
     let rules = context.rules;
     let settings = &rules.alerts;
     let mut fresh = Vec::with_capacity(batches.len());
+    let mut again = Vec::new();
     for batch in batches {
         if is_new(context, batch).await? {
             fresh.push(batch);
+        } else {
+            again.extend(
+                batch.signals.iter().map(|signal| (settings.replica_labels.key(&signal.labels), &batch.source)),
+            );
         }
     }
+    let again: Vec<_> = again.iter().map(|(key, source)| (key, "delivered_before", source.as_str())).collect();
+    store::alerts::suppressed(context.tx, &again, context.now).await?;
     let keys: std::collections::BTreeSet<_> = fresh
         .iter()
         .flat_map(|batch| &batch.signals)
@@ -53,23 +63,28 @@ pub async fn receive(context: &mut Context<'_>, batches: &[Batch]) -> store::Res
 pub(super) fn sweep<'a>(context: &'a mut Context<'_>, _: &'a Due) -> BoxFuture<'a, store::Result<()>> {
     Box::pin(async move {
         let due = store::alerts::due(context.tx, context.now, SWEPT).await?;
-        let changes = alerts::sweep(&due, context.now, &context.rules.alerts);
+        let mut changes = alerts::sweep(&due, context.now, &context.rules.alerts);
+        // Those that stay as they are too: by other settings they may be due at another time than is written.
+        for alert in due {
+            changes.alerts.entry(alert.key.clone()).or_insert(alert);
+        }
         write(context, &changes).await?;
         let news: Vec<News> = changes.list.iter().filter_map(|change| tell(context, change, 0)).collect();
         alerts_changed(context, &news).await
     })
 }
 
-/// Gives every source one more window that could not be heard while the bot itself was down.
-pub async fn after_downtime(context: &mut Context<'_>) -> store::Result<()> {
+/// Gives every source one more window whose deadline passed while nobody could be heard.
+pub async fn after_deafness(context: &mut Context<'_>) -> store::Result<()> {
     let due = store::alerts::due(context.tx, context.now, i64::MAX).await?;
-    let changes = alerts::after_downtime(&due, context.now, &context.rules.alerts);
+    let changes = alerts::after_deafness(&due, context.now, &context.rules.alerts);
     write(context, &changes).await
 }
 
 async fn is_new(context: &mut Context<'_>, batch: &Batch) -> store::Result<bool> {
     let Some(key) = &batch.source_key else { return Ok(true) };
-    let key = format!("alerts:{}:{key}", batch.source);
+    // Hashed, for only the sender bounds its length.
+    let key = format!("alerts:{}:{}", batch.source, hex::encode(Sha256::digest(key)));
     if inputs::answered(context.tx, &key).await?.is_some() {
         return Ok(false);
     }
@@ -96,6 +111,7 @@ fn ignored_for(what: What) -> Option<&'static str> {
     match what {
         What::ResolvedUnknown => Some("resolved_unknown"),
         What::Older => Some("episode_is_over"),
+        What::Doubted => Some("may_be_late"),
         What::ReplicaResolved => Some("another_replica_fires"),
         What::Fired
         | What::Refired
@@ -112,7 +128,7 @@ fn ignored_for(what: What) -> Option<&'static str> {
 /// What incidents want to know of a change, with where the alert goes.
 fn tell(context: &Context<'_>, change: &Change, truncated: u64) -> Option<News> {
     let matters = change.what.moves() || matches!(change.what, What::FlappingStarted | What::FlappingEnded);
-    matters.then(|| News {
+    (matters || truncated > 0).then(|| News {
         what: change.what,
         alert: change.alert.clone(),
         source: change.source.clone(),

@@ -24,7 +24,7 @@ pub(in crate::engine) struct Lane {
 
 #[derive(Debug)]
 struct Waiting {
-    batch: Batch,
+    batch: Arc<Batch>,
     sender: oneshot::Sender<Result<Receipt>>,
 }
 
@@ -40,7 +40,7 @@ impl Lane {
     pub(in crate::engine) async fn receive(&self, batch: Batch) -> Result<Receipt> {
         let stopping = || Fault::new(FaultKind::Stopping, "");
         let (sender, receipt) = oneshot::channel();
-        self.queue.send(Waiting { batch, sender }).await.map_err(|_| stopping())?;
+        self.queue.send(Waiting { batch: Arc::new(batch), sender }).await.map_err(|_| stopping())?;
         receipt.await.map_err(|_| stopping())?
     }
 }
@@ -51,8 +51,7 @@ async fn take(engine: Weak<Engine>, mut queue: mpsc::Receiver<Waiting>) {
         let Some(engine) = engine.upgrade() else { return };
         while !waiting.is_empty() {
             let together: Vec<Waiting> = waiting.drain(..fitting(&waiting)).collect();
-            let (batches, senders): (Vec<_>, Vec<_>) = together.into_iter().map(|one| (one.batch, one.sender)).unzip();
-            decide(&engine, batches, senders).await;
+            decide(&engine, together).await;
         }
     }
 }
@@ -67,20 +66,39 @@ fn fitting(waiting: &[Waiting]) -> usize {
     fit.count().max(1)
 }
 
-async fn decide(engine: &Arc<Engine>, batches: Vec<Batch>, senders: Vec<oneshot::Sender<Result<Receipt>>>) {
-    let answer = engine.submit(Input::Alerts(batches)).await;
-    let fault = match answer {
-        Ok(Answer::Received(receipts)) => {
-            for (sender, receipt) in senders.into_iter().zip(receipts) {
-                // A sender that went away sends again; what it said is durable all the same.
-                drop(sender.send(Ok(receipt)));
+/// Decides on deliveries together; on each alone if one of them cannot be decided on.
+async fn decide(engine: &Engine, waiting: Vec<Waiting>) {
+    let batches = waiting.iter().map(|one| Arc::clone(&one.batch)).collect();
+    match submit(engine, batches).await {
+        Err(fault) if fault.kind == FaultKind::Defect && waiting.len() > 1 => {
+            for Waiting { batch, sender } in waiting {
+                let receipt = submit(engine, vec![batch]).await.map(|receipts| receipts.first().copied());
+                answer(sender, receipt);
             }
-            return;
         }
-        Ok(Answer::Reply(_) | Answer::Run(_) | Answer::Done) => Fault::defect("alerts were not answered with receipts"),
-        Err(fault) => fault,
-    };
-    for sender in senders {
-        drop(sender.send(Err(fault.clone())));
+        Err(fault) => {
+            for one in waiting {
+                answer(one.sender, Err(fault.clone()));
+            }
+        }
+        Ok(receipts) => {
+            let mut receipts = receipts.into_iter();
+            for one in waiting {
+                answer(one.sender, Ok(receipts.next()));
+            }
+        }
+    }
+}
+
+/// Answers a sender. One that went away sends again; what it said is durable all the same.
+fn answer(sender: oneshot::Sender<Result<Receipt>>, receipt: Result<Option<Receipt>>) {
+    let missing = || Fault::defect("a delivery was not answered with a receipt");
+    drop(sender.send(receipt.and_then(|receipt| receipt.ok_or_else(missing))));
+}
+
+async fn submit(engine: &Engine, batches: Vec<Arc<Batch>>) -> Result<Vec<Receipt>> {
+    match engine.submit(Input::Alerts(batches)).await? {
+        Answer::Received(receipts) => Ok(receipts),
+        Answer::Reply(_) | Answer::Run(_) | Answer::Done => Ok(Vec::new()),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! However many alerts come at once, each incident is settled once: one save, one card, at most one page.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
 
@@ -42,7 +42,15 @@ pub async fn take(context: &mut Context<'_>, news: &[alerts::News]) -> store::Re
             What::Resolved => desk.cleared(context, item).await?,
             What::WentStale => desk.fell_silent(context, item).await?,
             What::FlappingStarted | What::FlappingEnded => desk.flaps(context, item).await?,
-            What::Repeated | What::ReplicaResolved | What::ResolvedUnknown | What::Older | What::Extended => {}
+            What::Repeated
+            | What::ReplicaResolved
+            | What::ResolvedUnknown
+            | What::Older
+            | What::Doubted
+            | What::Extended => {}
+        }
+        if item.truncated > 0 {
+            desk.omits(context, item).await?;
         }
     }
     desk.settle(context).await
@@ -74,11 +82,14 @@ pub(super) fn quiet_is_over<'a>(
     })
 }
 
-/// Lets the quiet time begin anew where it ended while the bot was down: what fired meanwhile was not heard.
-pub async fn after_downtime(context: &mut Context<'_>) -> store::Result<()> {
-    let at = context.now + context.rules.incidents.quiet;
-    for due in timers::overdue(context.tx, QUIET, context.now).await? {
-        timers::set(context.tx, QUIET, &due.subject, at).await?;
+/// Prolongs every quiet time by the time in which nobody could be heard; none begins more than anew.
+pub async fn after_deafness(context: &mut Context<'_>, length: Duration) -> store::Result<()> {
+    let anew = context.now + context.rules.incidents.quiet;
+    for pending in timers::of_kind(context.tx, QUIET).await? {
+        let at = (pending.at + length).min(anew);
+        if at > pending.at {
+            timers::set(context.tx, QUIET, &pending.subject, at).await?;
+        }
     }
     Ok(())
 }
@@ -205,11 +216,6 @@ impl Desk {
         }
         add_new(&mut incident.runbooks, &item.decision.runbooks);
         add_new(&mut incident.pages, &item.decision.page);
-        if item.truncated > incident.truncated {
-            incident.truncated = item.truncated;
-            let event = Event::AlertsTruncated { count: item.truncated };
-            context.tell(id, told_by_source(item, &event)).await?;
-        }
         self.told.extend(moved);
         if !goes_on {
             self.told.push(News::Fired {
@@ -261,7 +267,26 @@ impl Desk {
         context.tell(id, told_by_bot(item, &event)).await?;
         let member = Membership { is_flapping: item.alert.flapping, ..before };
         incidents::put_alert(context.tx, &member).await?;
-        self.file(context, id).await?.told();
+        let file = self.file(context, id).await?;
+        file.told();
+        if item.alert.flapping && file.incident.phase.is_open() {
+            let line = Line::new().code(item.alert.labels.alertname()).and(" changes its state again and again: ");
+            let line = line.and("no runbook acts on it until it is steady");
+            acts::say(context, &file.incident, Message::line(line)).await?;
+        }
+        Ok(())
+    }
+
+    /// The delivery left alerts out beside this one: they are of its incident, and nobody will say that they are over.
+    async fn omits(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<()> {
+        let Some(member) = incidents::of_alert(context.tx, &item.alert.key).await? else { return Ok(()) };
+        let file = self.file(context, member.incident).await?;
+        if item.truncated > file.incident.truncated {
+            file.incident.truncated = item.truncated;
+            let event = Event::AlertsTruncated { count: item.truncated };
+            context.tell(member.incident, told_by_source(item, &event)).await?;
+            file.told();
+        }
         Ok(())
     }
 
@@ -308,7 +333,7 @@ impl File {
 }
 
 /// All alerts have cleared: the impact stopped with the last of them, and the incident is watched.
-async fn monitor(context: &mut Context<'_>, incident: &mut Incident) -> store::Result<Option<News>> {
+pub(super) async fn monitor(context: &mut Context<'_>, incident: &mut Incident) -> store::Result<Option<News>> {
     if let Some((at, Some(entry))) = incidents::last_clearing(context.tx, incident.id).await? {
         let mark = Mark::new(at, Actor::Bot, context.now, entry);
         acts::set(context, incident, Milestone::Mitigated, mark).await?;
@@ -330,7 +355,7 @@ fn fires_again(incident: &Incident, item: &alerts::News) -> Line {
         .code(incident.phase.word())
 }
 
-fn add_new(list: &mut Vec<String>, names: &[String]) {
+pub(super) fn add_new(list: &mut Vec<String>, names: &[String]) {
     for name in names {
         if !list.contains(name) {
             list.push(name.clone());

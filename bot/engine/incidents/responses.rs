@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use super::{
     acts,
     commands::{must_be_open, must_not_be_merged, subject},
+    decide::{add_new, monitor},
     looks::unknown,
 };
 use crate::{
@@ -296,6 +297,8 @@ async fn join_into(
     target.peak_severity = target.peak_severity.max(incident.peak_severity);
     acts::move_to(context, incident, Phase::Merged, actor, Some("merged")).await?;
     incident.merged_into = Some(target.id);
+    add_new(&mut target.runbooks, &incident.runbooks);
+    add_new(&mut target.pages, &incident.pages);
     let counts = incidents::counts(context.tx, target.id).await?;
     if counts.firing > 0 {
         timers::clear(context.tx, acts::QUIET, &target.id.to_string()).await?;
@@ -303,6 +306,12 @@ async fn join_into(
             let back = target.returns_to();
             acts::move_to(context, target, back, actor, Some("merged_one_fires")).await?;
         }
+    } else if alerts > 0 {
+        if counts.are_cleared() {
+            monitor(context, target).await?;
+        }
+        let at = context.now + context.rules.incidents.quiet;
+        timers::set(context.tx, acts::QUIET, &target.id.to_string(), at).await?;
     }
     acts::keep(context, incident, false).await?;
     acts::keep(context, target, false).await

@@ -91,20 +91,28 @@ pub async fn open(reader: &mut Reader) -> Result<Vec<Incident>> {
 
 /// Incidents that the filter lets through, newest first.
 pub async fn list(reader: &mut Reader, filter: Filter<'_>, limit: i64) -> Result<Vec<Incident>> {
-    let rows = reader
-        .rows(
-            "select * from incidents where ($1 is null or phase = $1) \
-             and ($1 is not null or $2 or phase in ('triage', 'investigating', 'mitigating', 'monitoring')) \
-             and ($3 is null or service = $3) and severity <= $4 order by id desc limit $5",
-            &[
-                filter.phase.map(Phase::word).into(),
-                filter.with_over.into(),
-                filter.service.into(),
-                filter.at_least.map_or(4, Severity::number).into(),
-                limit.into(),
-            ],
-        )
-        .await?;
+    let binds = [
+        filter.phase.map(Phase::word).into(),
+        filter.service.into(),
+        filter.at_least.map_or(4, Severity::number).into(),
+        limit.into(),
+    ];
+    // What is over grows for ever; listing what is open must not walk through it.
+    let sql = match (filter.phase, filter.with_over) {
+        (Some(_), _) => {
+            "select * from incidents where phase = $1 and ($2 is null or service = $2) and severity <= $3 \
+             order by id desc limit $4"
+        }
+        (None, true) => {
+            "select * from incidents where $1 is null and ($2 is null or service = $2) and severity <= $3 \
+             order by id desc limit $4"
+        }
+        (None, false) => {
+            "select * from incidents where phase in ('triage', 'investigating', 'mitigating', 'monitoring') \
+             and $1 is null and ($2 is null or service = $2) and severity <= $3 order by id desc limit $4"
+        }
+    };
+    let rows = reader.rows(sql, &binds).await?;
     rows.iter().map(incident).collect()
 }
 
@@ -138,7 +146,7 @@ pub async fn by_group(reader: &mut Reader, group: &str, limit: i64) -> Result<Ve
     let rows = reader
         .rows(
             "select i.* from incident_groups g join incidents i on i.id = g.incident where g.group_key = $1 \
-             order by i.id desc limit $2",
+             order by g.incident desc limit $2",
             &[group.into(), limit.into()],
         )
         .await?;

@@ -39,7 +39,7 @@ async fn what_no_route_takes_opens_an_incident_that_says_so() {
         generator_url: None,
     };
     let batch = Batch { source: "generic".to_owned(), signals: vec![signal], truncated: 0, source_key: None };
-    world.0.engine.submit(Input::Alerts(vec![batch])).await.unwrap();
+    world.0.engine.submit(Input::Alerts(vec![Arc::new(batch)])).await.unwrap();
     let incident = world.incident(1).await;
     assert_eq!((incident.channel.as_str(), incident.milestones.at(Milestone::Started)), ("ops", None));
     let events = world.events(1).await;
@@ -226,4 +226,47 @@ async fn quiet_while_the_bot_was_down_does_not_count() {
     let incident = world.incident(1).await;
     let resolved = incident.milestones.mark(Milestone::Resolved).unwrap();
     assert_eq!((resolved.value, resolved.confirmed), (cleared, Some(cleared + 25 * MINUTE)));
+}
+
+#[tokio::test]
+async fn quiet_time_is_prolonged_by_what_nobody_could_hear_of_it() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    world.clears("Errors").await;
+    let cleared = world.now();
+    world.pass(MINUTE).await;
+    world.says("ada", "/incident note text:x incident:INC-1").await;
+    world.0.clock.pass(8 * MINUTE);
+    let world = World(world.0.restart(rules()).await);
+    world.0.engine.submit(Input::Started).await.unwrap();
+    world.pass(8 * MINUTE + Duration::from_secs(59)).await;
+    assert_eq!(world.phase(1).await, Phase::Monitoring);
+    world.pass(Duration::from_secs(1)).await;
+    let resolved = world.incident(1).await.milestones.mark(Milestone::Resolved).unwrap().clone();
+    assert_eq!((resolved.value, resolved.confirmed), (cleared, Some(cleared + 18 * MINUTE)));
+}
+
+#[tokio::test]
+async fn what_a_delivery_of_repeats_leaves_out_keeps_the_incident_from_resolving_by_itself() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    world.send(&[("Errors", "SEV2")], Says::Firing { ends_at: None }, 7).await;
+    assert_eq!(world.incident(1).await.truncated, 7);
+    world.clears("Errors").await;
+    world.pass(60 * MINUTE).await;
+    assert_eq!(world.phase(1).await, Phase::Monitoring);
+    assert!(world.events(1).await.iter().any(|event| matches!(event, Event::ResolutionAsked { .. })));
+}
+
+#[tokio::test]
+async fn why_says_how_alerts_were_grouped_and_what_was_ignored() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    world.fires("Latency").await;
+    world.clears("Errors").await;
+    world.fires("Errors").await;
+    let told = world.says("ada", "/why incident:INC-1").await;
+    for code in ["new_group", "same_group", "may_be_late"] {
+        assert!(told.contains(code), "`/why` names `{code}`: {told}");
+    }
 }

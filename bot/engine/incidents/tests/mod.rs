@@ -85,7 +85,7 @@ impl World {
             generator_url: None,
         });
         let batch = Batch { source: "prometheus".to_owned(), signals: signals.collect(), truncated, source_key: None };
-        self.0.engine.submit(Input::Alerts(vec![batch])).await.unwrap();
+        self.0.engine.submit(Input::Alerts(vec![Arc::new(batch)])).await.unwrap();
     }
 
     async fn fires(&self, name: &str) {

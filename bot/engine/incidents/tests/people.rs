@@ -27,6 +27,20 @@ async fn a_higher_severity_breaks_the_quiet_of_a_declined_incident() {
 }
 
 #[tokio::test]
+async fn what_has_cleared_is_watched_on_where_it_is_merged_into() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    world.clears("Errors").await;
+    world.says("ada", "/incident declare title:\"the shop is down\"").await;
+    world.says("ada", "/incident merge into:INC-2 incident:INC-1").await;
+    assert_eq!(world.phase(2).await, Phase::Monitoring);
+    world.pass(10 * MINUTE).await;
+    let events = world.events(2).await;
+    assert!(events.iter().any(|event| matches!(event, Event::ResolutionAsked { .. })), "a person is asked: {events:?}");
+    assert_eq!(world.incident(2).await.pages, ["role:on-call"]);
+}
+
+#[tokio::test]
 async fn alerts_of_a_merged_incident_go_to_the_other_one() {
     let world = World::new().await;
     world.says("ada", "/incident declare \"Checkout is broken\" severity:SEV3").await;

@@ -223,7 +223,7 @@ impl Bench {
             generator_url: None,
         };
         let batch = Batch { source: "prometheus".to_owned(), signals: vec![signal], truncated: 0, source_key: None };
-        self.trial.engine.submit(engine::Input::Alerts(vec![batch])).await.unwrap();
+        self.trial.engine.submit(engine::Input::Alerts(vec![Arc::new(batch)])).await.unwrap();
     }
 
     /// Does everything that can be done at this moment.

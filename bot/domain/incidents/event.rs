@@ -270,12 +270,12 @@ impl timeline::Event for Event {
     fn sentence(&self) -> String {
         match self {
             Event::IncidentOpened { title, severity, service, environment, route, reason, started } => format!(
-                "opened it as `{severity}`: `{title}`{}, by route `{route}` (`{reason}`){}",
+                "opened it as `{severity}`: “{title}”{}, by route `{route}` (`{reason}`){}",
                 place(service.as_deref(), environment.as_deref()),
                 started.map_or_else(String::new, |at| format!(", impact began no later than `{}`", at.long())),
             ),
             Event::IncidentDeclared { title, severity, service, environment, started } => format!(
-                "declared it as `{severity}`: `{title}`{}{}",
+                "declared it as `{severity}`: “{title}”{}{}",
                 place(service.as_deref(), environment.as_deref()),
                 started.map_or_else(String::new, |at| format!(", impact began `{}`", at.long())),
             ),
@@ -358,8 +358,13 @@ fn place(service: Option<&str>, environment: Option<&str>) -> String {
     }
 }
 
+/// A stable code stands in parentheses, the words of a person after a colon.
 fn because(reason: Option<&str>) -> String {
-    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+    match reason {
+        None => String::new(),
+        Some(code) if code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_') => format!(" (`{code}`)"),
+        Some(words) => format!(": {words}"),
+    }
 }
 
 #[cfg(test)]
@@ -376,6 +381,11 @@ mod tests {
         let draft = Draft::new(Actor::Bot, &event);
         assert_eq!(draft.kind, "phase_moved");
         assert_eq!(draft.text, "moved it from `triage` to `monitoring`");
+        let moved = |reason: &str| {
+            Event::PhaseMoved { from: Phase::Triage, to: Phase::Monitoring, reason: Some(reason.to_owned()) }.sentence()
+        };
+        assert_eq!(moved("all_alerts_cleared"), "moved it from `triage` to `monitoring` (`all_alerts_cleared`)");
+        assert_eq!(moved("It looks well."), "moved it from `triage` to `monitoring`: It looks well.");
         assert_eq!(serde_json::from_value::<Event>(draft.body).unwrap(), event);
         assert_eq!(Draft::new(Actor::Bot, &Event::Acknowledged {}).kind, "acknowledged");
         let asked = Event::ResolutionAsked { doubts: vec![Doubt::WorstSeverity, Doubt::OpenRun] };

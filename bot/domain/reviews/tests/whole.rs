@@ -28,7 +28,7 @@ fn a_whole_review() {
 
     ## Summary
 
-    - 2026-11-23 03:10:00 UTC, source prometheus: opened it as `SEV2`: `Checkout answers with errors` on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` [INC-7#1]
+    - 2026-11-23 03:10:00 UTC, source prometheus: opened it as `SEV2`: “Checkout answers with errors” on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` [INC-7#1]
     - Impact began no later than: `2026-11-23 03:09:20 UTC` by `source prometheus` [INC-7#1]
     - Taken first: `2026-11-23 03:10:45 UTC` by `ana` [INC-7#12]
     - RUN-1 of runbook `rollback-service` on `checkout in production` ended as `done` [INC-7#23]
@@ -125,14 +125,14 @@ fn a_whole_review() {
     ## Resolution
 
     - 2026-11-23 03:15:00 UTC, RUN-1: set `mitigated` to `2026-11-23 03:14:00 UTC`, confirmed `2026-11-23 03:15:00 UTC` [INC-7#22]
-    - 2026-11-23 03:15:20 UTC, firewarden: moved it from `investigating` to `monitoring`: alerts\_cleared [INC-7#25]
-    - 2026-11-23 03:35:00 UTC, firewarden: moved it from `monitoring` to `resolved`: quiet [INC-7#31]
+    - 2026-11-23 03:15:20 UTC, firewarden: moved it from `investigating` to `monitoring` (`alerts_cleared`) [INC-7#25]
+    - 2026-11-23 03:35:00 UTC, firewarden: moved it from `monitoring` to `resolved` (`quiet`) [INC-7#31]
 
     ## Timeline
 
     ### 2026-11-23 UTC
 
-    - 03:10:00 source prometheus: opened it as `SEV2`: `Checkout answers with errors` on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#1]
+    - 03:10:00 source prometheus: opened it as `SEV2`: “Checkout answers with errors” on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#1]
     - 03:10:00 source prometheus: reported that `CheckoutErrorRate` fires as `SEV2` (`new_group`): `{alertname="CheckoutErrorRate", env="production", service="checkout"}` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#2]
     - 03:10:00 firewarden: paged `role:on-call` (`opened`) [INC-7#3]
     - 03:10:01 firewarden: linked it to the earlier `INC-3` [INC-7#4]
@@ -156,14 +156,14 @@ fn a_whole_review() {
     - 03:15:00 RUN-1: set `mitigated` to `2026-11-23 03:14:00 UTC`, confirmed `2026-11-23 03:15:00 UTC` [INC-7#22]
     - 03:15:01 RUN-1: Ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
     - 03:15:20 source prometheus: reported that `CheckoutErrorRate` cleared at `2026-11-23 03:15:10 UTC`: `{alertname="CheckoutErrorRate", env="production", service="checkout"}` (by the source's clock 2026-11-23 03:15:00 UTC) [INC-7#24]
-    - 03:15:20 firewarden: moved it from `investigating` to `monitoring`: alerts\_cleared [INC-7#25]
+    - 03:15:20 firewarden: moved it from `investigating` to `monitoring` (`alerts_cleared`) [INC-7#25]
     - 03:16:40 bo: gave the role `lead` to `bo` [INC-7#26]
     - 03:17:00 bo: noted: The new cache key was not in the load test [INC-7#27]
     - 03:17:01 bo: noted: action: Put the cache key into the load test owner:bo due:2026-12-01 [INC-7#28]
     - 03:17:02 bo: noted: action: Alert earlier [INC-7#29]
     - 03:17:03 bo: lowered the severity from `SEV2` to `SEV3` [INC-7#30]
     - … 17 min 57 s without an entry [INC-7#30] [INC-7#31]
-    - 03:35:00 firewarden: moved it from `monitoring` to `resolved`: quiet [INC-7#31]
+    - 03:35:00 firewarden: moved it from `monitoring` to `resolved` (`quiet`) [INC-7#31]
 
     > Fill a marked silence with `/incident note`, or say here what happened in it.
 

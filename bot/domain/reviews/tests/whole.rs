@@ -28,7 +28,7 @@ fn a_whole_review() {
 
     ## Summary
 
-    - 2026-11-23 03:10:00 UTC, source prometheus: opened it as `SEV2`: “Checkout answers with errors” on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` [INC-7#1]
+    - 2026-11-23 03:10:00 UTC, source prometheus: opened it as `SEV2`: "Checkout answers with errors" on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` [INC-7#1]
     - Impact began no later than: `2026-11-23 03:09:20 UTC` by `source prometheus` [INC-7#1]
     - Taken first: `2026-11-23 03:10:45 UTC` by `ana` [INC-7#12]
     - RUN-1 of runbook `rollback-service` on `checkout in production` ended as `done` [INC-7#23]
@@ -132,7 +132,7 @@ fn a_whole_review() {
 
     ### 2026-11-23 UTC
 
-    - 03:10:00 source prometheus: opened it as `SEV2`: “Checkout answers with errors” on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#1]
+    - 03:10:00 source prometheus: opened it as `SEV2`: "Checkout answers with errors" on `checkout` in `production`, by route `checkout` (`matched`), impact began no later than `2026-11-23 03:09:20 UTC` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#1]
     - 03:10:00 source prometheus: reported that `CheckoutErrorRate` fires as `SEV2` (`new_group`): `{alertname="CheckoutErrorRate", env="production", service="checkout"}` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#2]
     - 03:10:00 firewarden: paged `role:on-call` (`opened`) [INC-7#3]
     - 03:10:01 firewarden: linked it to the earlier `INC-3` [INC-7#4]
@@ -250,7 +250,7 @@ fn an_incident_in_which_nothing_happened() {
 
     ## Summary
 
-    - 2026-11-23 03:10:00 UTC, ana: declared it as `SEV3`: `Something is slow` [INC-8#1]
+    - 2026-11-23 03:10:00 UTC, ana: declared it as `SEV3`: "Something is slow" [INC-8#1]
     - Impact began: unknown
     - Taken first: unknown
     - Impact stopped: unknown
@@ -285,7 +285,7 @@ fn an_incident_in_which_nothing_happened() {
 
     ## Detection
 
-    - First: 2026-11-23 03:10:00 UTC, ana: declared it as `SEV3`: `Something is slow` [INC-8#1]
+    - First: 2026-11-23 03:10:00 UTC, ana: declared it as `SEV3`: "Something is slow" [INC-8#1]
 
     > Could it have been noticed earlier, or by something other than what noticed it?
 
@@ -304,7 +304,7 @@ fn an_incident_in_which_nothing_happened() {
 
     ### Who joined, with the first thing they did
 
-    - 2026-11-23 03:10:00 UTC, ana: declared it as `SEV3`: `Something is slow` [INC-8#1]
+    - 2026-11-23 03:10:00 UTC, ana: declared it as `SEV3`: "Something is slow" [INC-8#1]
 
     ### Pages
 
@@ -326,7 +326,7 @@ fn an_incident_in_which_nothing_happened() {
 
     ### 2026-11-23 UTC
 
-    - 03:10:00 ana: declared it as `SEV3`: `Something is slow` [INC-8#1]
+    - 03:10:00 ana: declared it as `SEV3`: "Something is slow" [INC-8#1]
 
     > Fill a marked silence with `/incident note`, or say here what happened in it.
 

@@ -1,6 +1,7 @@
 //! Stories: what people gain, told through the bot's own surface.
 
 mod approval;
+mod command_line;
 mod crash;
 mod discord;
 mod discord_emulator;

@@ -13,6 +13,7 @@ pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod prometheus;
 mod runs;
+pub(crate) mod shell;
 
 use std::{
     io::Write,

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the program, and what its exit code means.
 
 mod check;
+mod halt;
 mod remote;
 mod review;
 mod route;
@@ -225,7 +226,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Say { line, key, bot } => remote::say(&cli.config, &bot, &line.join(" "), key).await,
         Command::Review { incident, out, bot } => review::write(&cli.config, &bot, incident, out.as_deref()).await,
         Command::Halt { reason, lift, store, bot } => {
-            remote::halt(&cli.config, &bot, store, if lift { None } else { Some(&reason) }).await
+            halt::halt(&cli.config, &bot, store, if lift { None } else { Some(&reason) }).await
         }
         Command::Verify => store::verify(&cli.config).await,
         Command::Route(RouteCommand::Test { labels }) => route::test(&cli.config, &labels),

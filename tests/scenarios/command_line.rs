@@ -27,3 +27,16 @@ fn a_halt_is_never_written_where_no_bot_looks_for_it() {
     assert!(lifted.out.contains("is taken away") && !file.exists(), "a broken configuration still serves: {lifted:?}");
     assert!(!lifted.err.contains("There is no store at"), "{}", lifted.err);
 }
+
+/// "Give write access" sends somebody to change rights on a file that is not there.
+#[test]
+fn a_store_that_is_not_there_is_said_to_be_not_there() {
+    let shell = Shell::new();
+    shell.write("firewarden.toml", "");
+    for arguments in [&["verify"][..], &["review", "INC-1"]] {
+        let ended = shell.runs(arguments);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.err.contains("There is no store at `firewarden.db`"), "{}", ended.err);
+        assert!(!ended.err.contains("write access"), "{}", ended.err);
+    }
+}

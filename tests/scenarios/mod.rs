@@ -11,6 +11,7 @@ mod example_service;
 mod halt;
 mod injection;
 mod main_job;
+mod operations;
 mod programs;
 mod silence;
 mod undo;

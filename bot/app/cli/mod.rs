@@ -198,6 +198,7 @@ impl From<Fault> for Failure {
             | FaultKind::Locked
             | FaultKind::Corrupt
             | FaultKind::Newer
+            | FaultKind::Older
             | FaultKind::ReadOnly
             | FaultKind::Stopping => Failure::Refused(fault.to_string()),
         }
@@ -271,6 +272,11 @@ pub(super) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let _nobody_reads = write!(out, "{text}{end}").and_then(|()| out.flush());
+}
+
+/// Says that the machine has no room for the program.
+pub fn never_started(error: &io::Error) -> ExitCode {
+    complain(&format!("Cannot start: {error}\nhint: the limits of threads and open files may be too low"), FAULT)
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {

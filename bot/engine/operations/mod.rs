@@ -89,6 +89,9 @@ impl timeline::Event for Event {
     }
 }
 
+/// The part of the bot's [`Signs`](crate::engine::Signs) that is not well while the halt file is there.
+pub const HALT_FILE: &str = "halt file";
+
 /// The feature `operations`.
 pub static FEATURE: Feature =
     Feature { name: "operations", commands: commands::COMMANDS, timers: &[], cards: &[], names: &[] };

@@ -3,6 +3,7 @@
 mod approval;
 mod command_line;
 mod crash;
+mod demo;
 mod discord;
 mod discord_emulator;
 mod disk;

@@ -82,7 +82,6 @@ fn bot(store: Store) -> Router {
         body_limit: BODY_LIMIT,
         metrics: None,
         is_behind_tls: false,
-        checks: Vec::new(),
         stop: CancellationToken::new(),
     })
 }

@@ -5,12 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    config::{Config, Look, check},
+    config::{Config, Look, check, places},
     reviews,
 };
 use crate::{
@@ -31,28 +32,29 @@ pub struct Ruleset {
     pub reviews: Templates,
     /// What is wrong with the files, in their order.
     pub problems: Vec<Diagnostic>,
+    /// The files of which the rules do not say what they say: what they said before is in force, if anything is.
+    pub refused: BTreeSet<PathBuf>,
 }
 
 impl Ruleset {
-    /// Reads all runbooks. A file with problems keeps the runbook that it had `before`, if it had one.
+    /// Reads all files. One with problems keeps what it said `before`, if it said something.
     pub fn load(config: &Config, before: &Ruleset, look: Look) -> Self {
         let mut ruleset = Self { reviews: before.reviews.clone(), ..Self::default() };
         match reviews::templates(config) {
             Ok(templates) => ruleset.reviews = templates,
-            Err(problems) => ruleset.problems.extend(problems),
+            Err(problems) => {
+                ruleset.refused.extend(reviews::files(config));
+                ruleset.refused.extend(problems.iter().map(|problem| problem.file.clone()));
+                ruleset.problems.extend(problems);
+            }
         }
-        for file in files(&config.runbooks_directory()) {
-            match read(&file) {
-                Ok(plan) => {
-                    ruleset.problems.extend(unfit(config, &file, &plan, look));
-                    ruleset.add(file, Arc::new(plan));
-                }
-                Err(problems) => {
-                    ruleset.problems.extend(problems);
-                    if let Some((path, plan)) = before.runbooks.values().find(|(path, _)| *path == file) {
-                        ruleset.add(path.clone(), Arc::clone(plan));
-                    }
-                }
+        match runbook_files(config, before) {
+            Ok(files) => ruleset.take(config, files, before, look),
+            Err(problem) => {
+                ruleset.refused.insert(problem.file.clone());
+                ruleset.refused.extend(before.runbooks.values().map(|(file, _)| file.clone()));
+                ruleset.problems.push(problem);
+                ruleset.runbooks = before.runbooks.clone();
             }
         }
         let names: BTreeSet<String> = ruleset.runbooks.keys().cloned().collect();
@@ -60,13 +62,34 @@ impl Ruleset {
         ruleset
     }
 
-    fn add(&mut self, file: PathBuf, plan: Arc<Plan>) {
-        if let Some((other, _)) = self.runbooks.get(&plan.name) {
-            let what = format!("there is a runbook `{}` in `{}` already", plan.name, other.display());
-            self.problems.push(Diagnostic::new(file, what).hint("give each a name of its own"));
-            return;
+    /// Takes what is in order. A name that several files claim stays with the file that had it.
+    fn take(&mut self, config: &Config, files: Vec<PathBuf>, before: &Ruleset, look: Look) {
+        let mut claims: BTreeMap<String, Vec<(PathBuf, Arc<Plan>)>> = BTreeMap::new();
+        for file in files {
+            match read_fit(config, &file, look) {
+                Ok(plan) => claims.entry(plan.name.clone()).or_default().push((file, Arc::new(plan))),
+                Err(problems) => {
+                    self.problems.extend(problems);
+                    self.refused.insert(file);
+                }
+            }
         }
-        self.runbooks.insert(plan.name.clone(), (file, plan));
+        for (name, mut claims) in claims {
+            let had_it =
+                |(file, _): &(PathBuf, Arc<Plan>)| before.runbooks.get(&name).is_some_and(|(before, _)| before == file);
+            let winner = claims.remove(claims.iter().position(had_it).unwrap_or(0));
+            for (file, _) in claims {
+                let what = format!("there is a runbook `{name}` in `{}` already", winner.0.display());
+                self.problems.push(Diagnostic::new(&file, what).hint("give each a name of its own"));
+                self.refused.insert(file);
+            }
+            self.runbooks.insert(name, winner);
+        }
+        for (name, (file, plan)) in &before.runbooks {
+            if self.refused.contains(file) {
+                self.runbooks.entry(name.clone()).or_insert_with(|| (file.clone(), Arc::clone(plan)));
+            }
+        }
     }
 
     /// The rules in force with this configuration.
@@ -87,21 +110,54 @@ pub fn read(file: &Path) -> Result<Plan, Vec<Diagnostic>> {
     runbooks::read(file, &bytes)
 }
 
+/// Reads a runbook that finds in the configuration all that it asks for.
+fn read_fit(config: &Config, file: &Path, look: Look) -> Result<Plan, Vec<Diagnostic>> {
+    let plan = read(file)?;
+    let problems = unfit(config, file, &plan, look);
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// The runbook files of the configuration.
+///
+/// The usual folder may be missing as long as nobody has put a runbook into it; one that is named must be there.
+fn runbook_files(config: &Config, before: &Ruleset) -> Result<Vec<PathBuf>, Diagnostic> {
+    let directory = config.runbooks_directory();
+    files(&directory).or_else(|error| {
+        let is_optional = config.has_usual_runbooks_directory() && before.runbooks.is_empty();
+        if is_optional && error.kind() == io::ErrorKind::NotFound {
+            return Ok(Vec::new());
+        }
+        let problem = Diagnostic::new(directory, format!("the folder with the runbooks cannot be read: {error}"));
+        Err(problem.hint(format!("`[runbooks] directory` in `{}` names it", config.path.display())))
+    })
+}
+
 /// The runbook files in a folder, by name.
-pub fn files(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let is_runbook = |path: &PathBuf| {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         !is_hidden && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
     };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_runbook).collect();
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        files.extend(Some(entry?.path()).filter(is_runbook));
+    }
     files.sort();
-    files
+    Ok(files)
 }
 
 /// What a runbook asks of the configuration that is not there.
 fn unfit(config: &Config, file: &Path, plan: &Plan, look: Look) -> Vec<Diagnostic> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut problems = Vec::new();
+    let mut add = |word: &str, what: String, hint: String| {
+        let mut problem = Diagnostic::new(file, what).hint(hint);
+        problem.place = text.find(word).map(|start| places::at(&text, &(start..start)));
+        problems.push(problem);
+    };
     for approver in plan.approval.iter().flat_map(|approval| &approval.by) {
         let (kind, name, known): (_, _, Vec<&str>) = match approver {
             Approver::Role(role) => ("role", role, config.file.roles.keys().map(String::as_str).collect()),
@@ -112,13 +168,13 @@ fn unfit(config: &Config, file: &Path, plan: &Plan, look: Look) -> Vec<Diagnosti
                 Some(near) => format!("did you mean `{kind}:{near}`?"),
                 None => format!("add it to `{}`", config.path.display()),
             };
-            problems.push(Diagnostic::new(file, format!("nobody can approve as `{approver}`")).hint(hint));
+            add(&approver.to_string(), format!("nobody can approve as `{approver}`"), hint);
         }
     }
     if look == Look::ForSecrets {
         for name in plan.secrets() {
             if let Err(why) = config.secrets.find(&name) {
-                problems.push(Diagnostic::new(file, why).hint("set it where the program is started"));
+                add(&name, why, "set it where the program is started".to_owned());
             }
         }
     }
@@ -140,7 +196,7 @@ mod tests {
         let runbooks = folder.path().join("runbooks");
         std::fs::create_dir(&runbooks).unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks");
-        for file in files(&shipped) {
+        for file in files(&shipped).unwrap() {
             std::fs::copy(&file, runbooks.join(file.file_name().unwrap())).unwrap();
         }
         let config = config(folder.path());
@@ -158,5 +214,73 @@ mod tests {
                 .runbooks
                 .contains_key("rollback-service")
         );
+    }
+
+    /// A folder with a configuration and these runbooks, and what comes of them.
+    fn rules(folder: &Path, runbooks: &[(&str, &str)], before: &Ruleset) -> Ruleset {
+        let directory = folder.join("runbooks");
+        std::fs::create_dir_all(&directory).unwrap();
+        for (name, text) in runbooks {
+            std::fs::write(directory.join(name), text).unwrap();
+        }
+        let text = "[roles.on-call]\nmay = \"operate\"\n";
+        let config = Config::read(&folder.join("firewarden.toml"), text, Look::ForSecrets).ok().unwrap();
+        Ruleset::load(&config, before, Look::ForSecrets)
+    }
+
+    fn runbook(name: &str, approver: &str, text: &str) -> String {
+        format!(
+            "name: {name}\ntrigger: {{ chat: {{}} }}\ntarget: {{ service: a, environment: b }}\n\
+             approval:\n  before: tell\n  by: [\"{approver}\"]\nsteps:\n  - name: tell\n    action: announce\n    with: {{ text: \"{text}\" }}\n"
+        )
+    }
+
+    #[test]
+    fn a_runbook_that_nobody_can_approve_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let bad = runbook("a", "role:on-cal", "new");
+        let start = rules(folder.path(), &[("a.yaml", &bad)], &Ruleset::default());
+        assert!(start.runbooks.is_empty(), "at the start it is left out");
+        let said = start.problems[0].to_string();
+        let place =
+            format!("{}:6:9: nobody can approve as `role:on-cal`", folder.path().join("runbooks/a.yaml").display());
+        assert!(said.starts_with(&place) && said.ends_with("hint: did you mean `role:on-call`?"), "{said}");
+
+        let good = rules(folder.path(), &[("a.yaml", &runbook("a", "role:on-call", "old"))], &start);
+        assert_eq!(good.problems, []);
+        let after = rules(folder.path(), &[("a.yaml", &bad)], &good);
+        assert_eq!(after.runbooks["a"].1, good.runbooks["a"].1, "the one before stays");
+        assert_eq!(after.refused.len(), 1);
+    }
+
+    #[test]
+    fn a_name_stays_with_the_file_that_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, z) = (runbook("a", "role:on-call", "a"), runbook("z", "role:on-call", "z"));
+        let good = rules(folder.path(), &[("a.yaml", &a), ("z.yaml", &z)], &Ruleset::default());
+        let taken = runbook("z", "role:on-call", "a");
+        let after = rules(folder.path(), &[("a.yaml", &taken)], &good);
+        assert_eq!(after.runbooks, good.runbooks, "the edit of one file does not take the other one's place");
+        assert_eq!(after.problems.len(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = runbook("a", "role:on-call", "a");
+        let before = rules(folder.path(), &[("a.yaml", &good)], &Ruleset::default());
+        let load = |text: &str, before: &Ruleset| {
+            let config = Config::read(&folder.path().join("firewarden.toml"), text, Look::WithoutSecrets).ok().unwrap();
+            Ruleset::load(&config, before, Look::WithoutSecrets)
+        };
+        let misspelled = "[roles.on-call]\nmay = \"operate\"\n[runbooks]\ndirectory = \"runbook\"\n";
+        let after = load(misspelled, &before);
+        assert_eq!(after.runbooks, before.runbooks, "what was there stays in force");
+        let said = after.problems[0].to_string();
+        assert!(said.contains("the folder with the runbooks cannot be read") && said.contains("hint: "), "{said}");
+
+        std::fs::remove_dir_all(folder.path().join("runbooks")).unwrap();
+        assert_eq!(load("", &Ruleset::default()).problems, [], "nobody has runbooks yet");
+        assert_eq!(load("", &before).runbooks, before.runbooks, "a folder that is moved away is no order");
     }
 }

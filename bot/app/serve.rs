@@ -97,7 +97,6 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let gate = Gate::new(config.keys());
 
     let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
-    let mut checks: Vec<(&'static str, web::Check)> = Vec::new();
     let chat: Arc<dyn Chat> = match &config.file.discord {
         Some(section) => {
             let discord = Discord::new(discord(&config, section)?, &engine)?;
@@ -105,7 +104,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
             let watched = Arc::clone(&discord);
             let is_there =
                 move || watched.is_connected().then_some(()).ok_or("Discord's gateway is not connected".to_owned());
-            checks.push(("discord", Arc::new(is_there)));
+            engine.signs().watch("discord", Arc::new(is_there));
             discord
         }
         None => Arc::new(Console),
@@ -116,6 +115,12 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     }
     tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
     let halt_file = halt::file_of(store.path());
+    let watched = halt_file.clone();
+    let is_lifted = move || match halt::is_ordered(&watched) {
+        true => Err(format!("`{}` is there: nothing is changed until it is taken away", watched.display())),
+        false => Ok(()),
+    };
+    engine.signs().watch(operations::HALT_FILE, Arc::new(is_lifted));
     let world = runs::Ports {
         http: Arc::clone(&http),
         programs,
@@ -139,7 +144,6 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         body_limit: config.file.web.body_limit,
         metrics: Some(metrics),
         is_behind_tls: config.file.web.public_url.as_ref().is_some_and(|url| url.starts_with("https:")),
-        checks,
         stop: stop.clone(),
     };
     let address = listener.local_addr()?;

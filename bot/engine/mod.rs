@@ -16,6 +16,7 @@ pub mod refusal;
 pub mod reviews;
 pub mod rules;
 pub mod runs;
+pub mod signs;
 pub mod timers;
 #[cfg(test)]
 pub(crate) mod trial;
@@ -32,6 +33,7 @@ pub use self::{
     decide::{Answer, Input},
     refusal::{Refusal, Stop},
     rules::Rules,
+    signs::Signs,
 };
 use crate::{
     domain::{alerts::Batch, time::Time},
@@ -43,16 +45,20 @@ pub struct Engine {
     store: Store,
     clock: Arc<dyn Clock>,
     rules: RwLock<Arc<Rules>>,
+    signs: Signs,
     lane: Lane,
 }
 
 impl Engine {
     /// An engine over this store that decides by these rules. To be called inside a tokio runtime.
     pub fn new(store: Store, clock: Arc<dyn Clock>, rules: Rules) -> Arc<Self> {
+        let signs = Signs::default();
+        let rules = Rules { signs: signs.clone(), ..rules };
         Arc::new_cyclic(|engine| Self {
             store,
             clock,
             rules: RwLock::new(Arc::new(rules)),
+            signs,
             lane: Lane::to(Weak::clone(engine)),
         })
     }
@@ -77,8 +83,14 @@ impl Engine {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How the bot is, as far as the store cannot tell.
+    pub fn signs(&self) -> &Signs {
+        &self.signs
+    }
+
     /// Puts other rules in force, for every decision from then on.
     pub fn adopt(&self, rules: Rules) {
+        let rules = Rules { signs: self.signs.clone(), ..rules };
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 

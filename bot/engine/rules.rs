@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::runs;
+use super::{Signs, runs};
 use crate::domain::{
     alerts, incidents,
     people::{Capability, Person, PersonId},
@@ -31,6 +31,8 @@ pub struct Rules {
     pub runs: runs::Settings,
     /// The templates of reviews.
     pub reviews: reviews::Templates,
+    /// How the bot itself is; the engine puts its own here.
+    pub signs: Signs,
 }
 
 /// What a source of alerts may set off.

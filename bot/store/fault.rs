@@ -22,6 +22,8 @@ pub enum FaultKind {
     Corrupt,
     /// A newer version of the program has written the file.
     Newer,
+    /// An older version of the program has written the file, and it is only read.
+    Older,
     /// The file or its folder may not be written.
     ReadOnly,
     /// The device reported an error.
@@ -48,6 +50,9 @@ impl FaultKind {
             ),
             FaultKind::Newer => {
                 ("a newer version wrote it", "run the newer `firewarden`; files are never converted back")
+            }
+            FaultKind::Older => {
+                ("an older version wrote it", "run `firewarden serve` once with it, which brings it forward")
             }
             FaultKind::ReadOnly => {
                 ("it cannot be written", "give the user that runs `firewarden` write access to the file and its folder")

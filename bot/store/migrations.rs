@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sqlx::{
-    SqlSafeStr, SqliteConnection,
+    SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
@@ -16,6 +16,24 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "incidents", include_str!("../../migrations/0003_incidents.sql")),
     (4, "runs", include_str!("../../migrations/0004_runs.sql")),
 ];
+
+/// Whether the file has exactly this version's schema: one that is only read is not brought forward.
+///
+/// # Errors
+/// [`FaultKind::Newer`] or [`FaultKind::Older`] when it has another one.
+pub(super) async fn fits(pool: &SqlitePool) -> Result<()> {
+    let newest = MIGRATIONS.last().map_or(0, |(number, ..)| *number);
+    let applied = sqlx::query_scalar::<_, Option<i64>>("select max(version) from _sqlx_migrations").fetch_one(pool);
+    let applied = applied.await.map_err(|error| match Fault::from(error) {
+        fault if fault.kind == FaultKind::Defect => Fault::new(FaultKind::Corrupt, "it is no store of `firewarden`"),
+        fault => fault,
+    })?;
+    match applied.unwrap_or_default() {
+        applied if applied > newest => Err(Fault::new(FaultKind::Newer, format!("it has migration {applied}"))),
+        applied if applied < newest => Err(Fault::new(FaultKind::Older, format!("it ends with migration {applied}"))),
+        _ => Ok(()),
+    }
+}
 
 /// Applies what is missing, each migration in a transaction of its own.
 ///

@@ -177,6 +177,9 @@ pub struct ReadOnly {
 
 impl ReadOnly {
     /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// When another version wrote it, when it is damaged, or cannot be read.
     pub async fn open(path: &Path) -> Result<Self> {
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
         let readers = SqlitePoolOptions::new()
@@ -184,6 +187,7 @@ impl ReadOnly {
             .connect_with(options)
             .await
             .map_err(|error| Fault::from(error).about(path))?;
+        migrations::fits(&readers).await.map_err(|fault| fault.about(path))?;
         Ok(Self { path: path.to_owned(), readers })
     }
 

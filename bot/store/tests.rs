@@ -144,9 +144,20 @@ async fn a_file_of_a_newer_version_is_refused() {
     .await
     .unwrap();
     sqlx::Connection::close(connection).await.unwrap();
-    let fault = Store::open(&path).await.err().unwrap();
-    assert_eq!(fault.kind, FaultKind::Newer);
-    assert!(fault.to_string().contains("run the newer `firewarden`"), "{fault}");
+    let faults = [Store::open(&path).await.err().unwrap(), ReadOnly::open(&path).await.err().unwrap()];
+    for fault in faults {
+        assert_eq!(fault.kind, FaultKind::Newer);
+        assert!(fault.to_string().contains("run the newer `firewarden`"), "{fault}");
+    }
+}
+
+/// A file that is only read is not taken for something that it is not.
+#[tokio::test]
+async fn a_file_that_is_no_store_is_not_read() {
+    let (_folder, path) = folder();
+    std::fs::write(&path, "").unwrap();
+    let fault = ReadOnly::open(&path).await.err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Corrupt, "{fault}");
 }
 
 /// A damaged file is not overwritten, and the message says what to keep.

@@ -26,16 +26,24 @@ async fn listener() -> (String, Heard) {
     (url, heard)
 }
 
-/// The disk of a running bot is full as long as this lives.
-struct FullDisk(Child);
+/// The disk of a running bot is ill as long as this lives.
+struct IllDisk(Child);
 
-impl FullDisk {
-    /// `None` where processes may not be traced.
-    async fn of(world: &World) -> Option<Self> {
+impl IllDisk {
+    /// No space is left on it. `None` where processes may not be traced.
+    async fn full(world: &World) -> Option<Self> {
+        Self::of(world, "trace=pwrite64,fallocate,ftruncate", "inject=pwrite64,fallocate:error=ENOSPC").await
+    }
+
+    /// It takes minutes to make anything durable, and reports nothing. `None` where processes may not be traced.
+    async fn hung(world: &World) -> Option<Self> {
+        Self::of(world, "trace=fdatasync,fsync", "inject=fdatasync,fsync:delay_enter=120s").await
+    }
+
+    async fn of(world: &World, trace: &str, inject: &str) -> Option<Self> {
         let pid = world.bot.pid().unwrap().to_string();
         let child = Command::new("strace")
-            .args(["-f", "-qq", "-p", &pid, "-o", "/dev/null", "-e", "trace=pwrite64,fallocate,ftruncate"])
-            .args(["-e", "inject=pwrite64,fallocate:error=ENOSPC"])
+            .args(["-f", "-qq", "-p", &pid, "-o", "/dev/null", "-e", trace, "-e", inject])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -52,7 +60,7 @@ impl FullDisk {
     }
 }
 
-impl Drop for FullDisk {
+impl Drop for IllDisk {
     fn drop(&mut self) {
         // Asked to end, it lets the bot go; killed, it would leave it stopped.
         let _sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
@@ -91,7 +99,7 @@ async fn a_full_disk_is_refused_told_and_survived() {
     assert_eq!(sends(&world, "CheckoutLatency").await.0, 202);
     world.sees("/incident list", "INC-1").await;
 
-    let Some(disk) = FullDisk::of(&world).await else {
+    let Some(disk) = IllDisk::full(&world).await else {
         left_out("the full disk", "the right to trace processes");
         return;
     };
@@ -126,5 +134,29 @@ async fn a_full_disk_is_refused_told_and_survived() {
     assert!(!told.contains("noted"), "what was refused is not there:\n{told}");
     let told = world.sees("/incident timeline incident:INC-2", "CheckoutOther").await;
     assert_eq!(told.matches("opened it").count(), 1, "{told}");
+    world.finish().await;
+}
+
+/// A disk that neither fails nor ends is the worst: whoever asks must not be told that all is well while senders wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_makes_the_bot_unready() {
+    if !is_installed("strace") {
+        left_out("the hung disk", "`strace`");
+        return;
+    }
+    let world = World::start_with(Config::default()).await;
+    world.sees("/bot health", "The bot is well").await;
+    let Some(disk) = IllDisk::hung(&world).await else {
+        left_out("the hung disk", "the right to trace processes");
+        return;
+    };
+    assert!(until(40, async || ready(&world).await == 503).await, "a write hangs, and the bot is not ready");
+    let told = world.console("ana").sees("/bot health").await;
+    assert!(told.contains("Nothing can be written") && told.contains("did not end within 10 s"), "{told}");
+    drop(disk);
+    assert!(until(40, async || ready(&world).await == 200).await, "it goes on by itself");
+    world.sees("/bot health", "The bot is well").await;
+    world.kill();
+    world.restart().await;
     world.finish().await;
 }

@@ -119,10 +119,9 @@ async fn what_cannot_be_looked_for_is_asked_about_and_every_answer_works() {
     let deployed = service.checkout.effects().iter().filter(|it| matches!(it.change, Change::Deployed { .. })).count();
     assert_eq!((deployed, service.checkout.live()), (4, "v47".to_owned()));
 
-    world.bot.stop().await.unwrap();
+    let world = world.finish().await;
     let pages = world.pages().await;
     for run in ["RUN-1", "RUN-2", "RUN-3"] {
         assert!(pages.iter().any(|page| page.contains(run)), "people are paged about {run}: {pages:#?}");
     }
-    world.errors_were_announced();
 }

@@ -54,3 +54,14 @@ async fn what_fails_before_it_is_carried_out_changes_nothing() {
     assert_eq!(service.checkout.effects(), []);
     assert_eq!(restart().await, Some(200));
 }
+
+/// A runbook that asks for what is not there must not be taken for one that works.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_service_does_not_have_is_refused_and_remembered() {
+    let hand = Hand::at("2026-11-23T12:00:00Z".parse().unwrap());
+    let service = ExampleService::start(Arc::new(hand)).await;
+    for (method, path) in [(Method::POST, "/rollback"), (Method::DELETE, "/restart")] {
+        assert_eq!(ask(&service, method, path, json!({})).await.map(|(status, _)| status), Some(501));
+    }
+    assert_eq!(service.checkout.unknown_routes(), ["POST /rollback", "DELETE /restart"]);
+}

@@ -1,7 +1,9 @@
 //! Stories: what people gain, told through the bot's own surface.
 
 mod approval;
+mod command_line;
 mod crash;
+mod demo;
 mod discord;
 mod discord_emulator;
 mod disk;
@@ -10,6 +12,7 @@ mod example_service;
 mod halt;
 mod injection;
 mod main_job;
+mod operations;
 mod programs;
 mod silence;
 mod undo;

@@ -28,9 +28,7 @@ async fn since(clock: &str) -> World {
 
 /// Ends the story and reads its incident.
 async fn incident(world: World) -> Incident {
-    let bot = world.bot.clone();
-    bot.stop().await.unwrap();
-    world.errors_were_announced();
+    let world = world.finish().await;
     let store = world.store().await;
     let mut reader = store.read().await.unwrap();
     let incident = store::incidents::by_id(&mut reader, IncidentId(1)).await.unwrap().unwrap();

@@ -80,10 +80,9 @@ async fn a_failed_verification_is_held_and_undone_only_when_asked() {
     world.run_comes_to("RUN-1", "undone", MINUTE).await;
     assert_eq!((world.service.checkout.effects().len(), world.service.checkout.live()), (2, "v43".to_owned()));
 
-    world.bot.stop().await.unwrap();
+    let world = world.finish().await;
     let pages = world.pages().await;
     assert!(pages.iter().any(|page| page.contains("RUN-1") && page.contains("held")), "{pages:#?}");
-    world.errors_were_announced();
 }
 
 /// Somebody else has deployed meanwhile: taking "our" change back would take back theirs.

@@ -1,8 +1,8 @@
 //! A world for the bot to live in: its neighbors, its people, its time, and everything that was said and done.
 //!
 //! A story ends with [`World::finish`], which fails on whatever the story did not ask for: an error in the log that it
-//! did not announce, a message that was not delivered, a chain that does not hold, a slow shutdown. A story that fails
-//! prints its transcript and the end of the bot's log.
+//! did not announce, a message or a card that was not delivered or was refused, a route that a neighbor does not have, a
+//! slow shutdown. A story that fails prints its transcript and the end of the bot's log.
 
 pub(crate) mod alerts;
 pub(crate) mod bot;
@@ -13,8 +13,10 @@ pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod prometheus;
 mod runs;
+pub(crate) mod shell;
 
 use std::{
+    fs::{self, File},
     io::Write,
     net::{SocketAddr, TcpListener},
     path::Path,
@@ -45,6 +47,8 @@ pub(crate) use self::{
 
 /// How long an effect is waited for.
 const PATIENCE: u64 = 20;
+/// Ports that are below those which the kernel gives away. <https://docs.kernel.org/networking/ip-sysctl.html>
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// How long the bot may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
@@ -52,9 +56,25 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An address on loopback that is free.
+/// An address on loopback that is free, and stays so for whoever asked until the tests end.
+///
+/// The port is one of those that the kernel gives to nobody by itself, and each is claimed by a locked file, so that
+/// neither another connection nor another run of the tests takes it before the program that is to listen there.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+    static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let claims = std::env::temp_dir().join("firewarden-test-ports");
+    fs::create_dir_all(&claims).unwrap();
+    let first = usize::try_from(std::process::id()).unwrap().wrapping_mul(61);
+    for offset in 0..PORTS.len() {
+        let port = PORTS.start + u16::try_from((first + offset) % PORTS.len()).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let claim = File::create(claims.join(port.to_string())).unwrap();
+        if claim.try_lock().is_ok() && TcpListener::bind(address).is_ok() {
+            held(&CLAIMS).push(claim);
+            return address;
+        }
+    }
+    panic!("no port is free")
 }
 
 /// Looks again and again until it is so, for so many seconds at the most; whether it became so.
@@ -234,7 +254,11 @@ impl World {
     }
 
     /// Ends the bot, and the story with it. See the head of this file for what it fails on.
-    pub(crate) async fn finish(self) {
+    ///
+    /// The world that is left can be read: its store, its timelines, its service.
+    pub(crate) async fn finish(self) -> Self {
+        // What was committed a moment ago is on its way to the chat.
+        until(PATIENCE, async || self.console("ana").sees("/bot outbox").await.contains("Nothing waits")).await;
         let (status, length) = self.bot.stop().await.unwrap_or_else(|| panic!("the bot does not end"));
         assert!(status.success(), "the bot ended with {status}");
         assert!(length <= SHUTDOWN, "the bot took {length:?} to end");
@@ -243,8 +267,24 @@ impl World {
         let mut reader = store.read().await.unwrap();
         let waiting = firewarden::store::posts::waiting(&mut reader).await.unwrap();
         assert!(waiting.since.is_none() && waiting.page_since.is_none(), "messages wait to be delivered: {waiting:?}");
+        for is_page in [true, false] {
+            let stale = firewarden::store::cards::next(&mut reader, is_page, 100).await.unwrap();
+            assert!(stale.is_empty(), "cards wait to be shown as they are: {stale:?}");
+        }
+        for refused in [
+            "select 'message ' || id as what, coalesce(trouble, '') as trouble from posts where state = 'refused'",
+            "select 'card ' || subject as what, trouble from cards where trouble is not null",
+        ] {
+            let rows = reader.rows(refused, &[]).await.unwrap();
+            let rows: Vec<_> =
+                rows.iter().map(|row| [row.text("what").unwrap(), row.text("trouble").unwrap()]).collect();
+            assert!(rows.is_empty(), "the chat has refused: {rows:?}");
+        }
         drop(reader);
         store.close().await;
+        let unknown = self.service.checkout.unknown_routes();
+        assert!(unknown.is_empty(), "the service was asked for what it does not have: {unknown:?}");
+        self
     }
 
     /// Fails on a line of the level ERROR that no [`World::announce`] expects.

@@ -58,6 +58,7 @@ impl From<Fault> for Trouble {
             | FaultKind::Locked
             | FaultKind::Corrupt
             | FaultKind::Newer
+            | FaultKind::Older
             | FaultKind::ReadOnly
             | FaultKind::Device => tracing::warn!(fault = words, "the store did not take a request"),
         }

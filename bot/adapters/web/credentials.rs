@@ -223,7 +223,8 @@ impl Gate {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
-    pub(super) fn keys(&self) -> Arc<Keys> {
+    /// Who may come in.
+    pub fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

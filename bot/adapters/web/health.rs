@@ -14,7 +14,10 @@ use axum::{
 use serde_json::json;
 
 use super::{Site, answers::Trouble, credentials::Shown};
-use crate::store::{self, posts};
+use crate::{
+    domain::{runs::RunState, time::Time},
+    store::{self, approvals, posts, runs, timers},
+};
 
 /// The longest a look at the store may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,6 +40,8 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
     }
     if let Some(length) = site.engine.store().failing_for() {
         reasons.insert("store", format!("no commit has succeeded for {} s", length.as_secs()));
+    } else if let Some((length, why)) = site.engine.signs().unwritten() {
+        reasons.insert("store", format!("nothing was written for {} s: {why}", length.as_secs()));
     }
     match waiting(&site).await {
         Ok(waiting) => {
@@ -53,11 +58,7 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
             reasons.insert("store_reads", trouble);
         }
     }
-    for (name, check) in &site.checks {
-        if let Err(warning) = check() {
-            warnings.insert(name, warning);
-        }
-    }
+    warnings.extend(site.engine.signs().warnings());
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }
@@ -98,7 +99,11 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -
 async fn observe(site: &Site) {
     let store = site.engine.store();
     metrics::gauge!("firewarden_store_queue").set(store.backlog() as f64);
-    metrics::gauge!("firewarden_store_failing_seconds").set(store.failing_for().unwrap_or_default().as_secs_f64());
+    let failing = store.failing_for().or_else(|| site.engine.signs().unwritten().map(|(length, _)| length));
+    metrics::gauge!("firewarden_store_failing_seconds").set(failing.unwrap_or_default().as_secs_f64());
+    if let Err(why) = observe_runs(site).await {
+        tracing::warn!(why, "the metrics of runs cannot be read");
+    }
     if let Ok(waiting) = waiting(site).await {
         let now = site.engine.now();
         let age = |since: Option<_>| since.map_or(0.0, |since| now.since(since).as_secs_f64());
@@ -106,4 +111,34 @@ async fn observe(site: &Site) {
         metrics::gauge!("firewarden_outbox_oldest_seconds").set(age(waiting.since));
         metrics::gauge!("firewarden_outbox_oldest_page_seconds").set(age(waiting.page_since));
     }
+}
+
+/// Runs and timers as the store has them. What has ended is counted there, so that no run counts twice and a restart
+/// forgets none.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; there are far fewer runs than 2^52")]
+async fn observe_runs(site: &Site) -> Result<(), String> {
+    let look = async {
+        let mut reader = site.engine.read().await?;
+        let counts = runs::counts(&mut reader).await?;
+        let asked = approvals::open(&mut reader).await?.iter().map(|question| question.asked_at).min();
+        Ok::<_, store::Fault>((counts, asked, timers::earliest(&mut reader).await?))
+    };
+    let looked = tokio::time::timeout(PATIENCE, look).await.map_err(|_| "the read does not end".to_owned())?;
+    let (counts, asked, due) = looked.map_err(|fault| said(&fault))?;
+    let now = site.engine.now();
+    let age = |since: Option<Time>| since.map_or(0.0, |since| now.since(since).as_secs_f64());
+    for count in counts.iter().filter(|count| count.state.is_over()) {
+        let labels = [("runbook", count.runbook.clone()), ("state", count.state.word().to_owned())];
+        metrics::counter!("firewarden_runs_total", &labels).absolute(count.number.unsigned_abs());
+    }
+    for state in RunState::ALL.iter().filter(|state| !state.is_over()) {
+        let open = counts.iter().filter(|count| count.state == *state);
+        let (number, since) =
+            (open.clone().map(|count| count.number).sum::<i64>(), open.map(|count| count.since).min());
+        metrics::gauge!("firewarden_runs_open", "state" => state.word()).set(number as f64);
+        metrics::gauge!("firewarden_runs_oldest_seconds", "state" => state.word()).set(age(since));
+    }
+    metrics::gauge!("firewarden_approvals_oldest_seconds").set(age(asked));
+    metrics::gauge!("firewarden_timers_late_seconds").set(age(due.filter(|due| *due <= now)));
+    Ok(())
 }

@@ -33,9 +33,6 @@ use crate::engine::Engine;
 /// The longest delivery that is taken if the configuration says nothing else.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
-/// A look at a part of the bot: what is wrong with it, in words.
-pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
-
 /// What the HTTP side is made of.
 pub struct Web {
     /// The engine.
@@ -48,8 +45,6 @@ pub struct Web {
     pub metrics: Option<PrometheusHandle>,
     /// Whether people reach the page over TLS, so that its cookie travels over nothing else.
     pub is_behind_tls: bool,
-    /// What `/readyz` warns of beside the store and the outbox, such as a chat that is not connected.
-    pub checks: Vec<(&'static str, Check)>,
     /// Cancelled when the program stops: streams end and `/readyz` turns people away.
     pub stop: CancellationToken,
 }
@@ -61,7 +56,6 @@ struct Site {
     body_limit: usize,
     metrics: Option<PrometheusHandle>,
     is_behind_tls: bool,
-    checks: Vec<(&'static str, Check)>,
     stop: CancellationToken,
     sessions: console::session::Sessions,
     marks: console::live::Marks,
@@ -69,10 +63,10 @@ struct Site {
 
 /// Everything that can be asked over HTTP.
 pub fn router(web: Web) -> Router {
-    let Web { engine, gate, body_limit, metrics, is_behind_tls, checks, stop } = web;
+    let Web { engine, gate, body_limit, metrics, is_behind_tls, stop } = web;
     let sessions = console::session::Sessions::default();
     let marks = console::live::Marks::default();
-    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, checks, stop, sessions, marks });
+    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, stop, sessions, marks });
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

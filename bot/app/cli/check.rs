@@ -15,6 +15,9 @@ pub(super) fn everything(path: &Path, look: Look) -> Result<(), Failure> {
     if !ruleset.problems.is_empty() {
         return Err(ruleset.problems.into());
     }
+    for note in notes(&config) {
+        say(&format!("note: {note}"));
+    }
     let file = &config.file;
     let counts = [
         ("people", file.people.len()),
@@ -25,6 +28,24 @@ pub(super) fn everything(path: &Path, look: Look) -> Result<(), Failure> {
     let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
     say(&format!("{} is in order: {}", path.display(), counts.join(", ")));
     Ok(())
+}
+
+/// What is in order and may surprise somebody all the same.
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    let runbooks = config.runbooks_directory();
+    if !runbooks.is_dir() {
+        notes.push(format!("there is no folder `{}`: no alert starts anything", runbooks.display()));
+    }
+    if config.file.discord.is_none() {
+        let what = "there is no `[discord]`: the page is the chat and takes every page at once, so nobody is woken";
+        notes.push(what.to_owned());
+        if config.file.emergency.is_none() {
+            let what = "there is no `[emergency]` either: nobody is told when nothing can be written";
+            notes.push(what.to_owned());
+        }
+    }
+    notes
 }
 
 /// Checks single runbooks, by themselves.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the program, and what its exit code means.
 
 mod check;
+mod halt;
 mod remote;
 mod review;
 mod route;
@@ -197,6 +198,7 @@ impl From<Fault> for Failure {
             | FaultKind::Locked
             | FaultKind::Corrupt
             | FaultKind::Newer
+            | FaultKind::Older
             | FaultKind::ReadOnly
             | FaultKind::Stopping => Failure::Refused(fault.to_string()),
         }
@@ -225,7 +227,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Say { line, key, bot } => remote::say(&cli.config, &bot, &line.join(" "), key).await,
         Command::Review { incident, out, bot } => review::write(&cli.config, &bot, incident, out.as_deref()).await,
         Command::Halt { reason, lift, store, bot } => {
-            remote::halt(&cli.config, &bot, store, if lift { None } else { Some(&reason) }).await
+            halt::halt(&cli.config, &bot, store, if lift { None } else { Some(&reason) }).await
         }
         Command::Verify => store::verify(&cli.config).await,
         Command::Route(RouteCommand::Test { labels }) => route::test(&cli.config, &labels),
@@ -270,6 +272,11 @@ pub(super) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let _nobody_reads = write!(out, "{text}{end}").and_then(|()| out.flush());
+}
+
+/// Says that the machine has no room for the program.
+pub fn never_started(error: &io::Error) -> ExitCode {
+    complain(&format!("Cannot start: {error}\nhint: the limits of threads and open files may be too low"), FAULT)
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {

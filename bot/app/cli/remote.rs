@@ -1,18 +1,15 @@
 //! What is asked of a running bot, over its HTTP side and as a person.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use toml::de::DeTable;
 
 use super::{Bot, Failure, say as print};
 use crate::{
     adapters::http::Outbound,
-    app::{config::file::File, halt as halt_file},
+    app::config::file::File,
     domain::ids::IncidentId,
     engine::ports::{Http, HttpAnswer, HttpOutcome, HttpRequest},
 };
@@ -36,57 +33,19 @@ pub(super) async fn review(config: &Path, bot: &Bot, incident: IncidentId) -> Re
     Ok(file.or_else(|| reply["text"].as_str()).unwrap_or_default().to_owned())
 }
 
-/// Orders a halt with this reason, or lifts it: by the file, and by telling the bot if it can be reached.
-pub(super) async fn halt(
-    config: &Path,
-    bot: &Bot,
-    store: Option<PathBuf>,
-    reason: Option<&str>,
-) -> Result<(), Failure> {
-    let store = store.unwrap_or_else(|| config.parent().unwrap_or(Path::new("")).join(settings(config).store.path));
-    let file = halt_file::file_of(&store);
-    let failed = |error: std::io::Error| {
-        Failure::Refused(format!(
-            "Cannot change `{}`: {error}\nhint: run it as the user that runs the bot, or name the store with `--store`",
-            file.display()
-        ))
-    };
-    let line = if let Some(reason) = reason {
-        halt_file::order(&file, reason).map_err(failed)?;
-        print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
-        format!("/halt reason:{}", quoted(reason))
-    } else {
-        let was_there = halt_file::lift(&file).map_err(failed)?;
-        let what = if was_there { "is taken away" } else { "was not there" };
-        print(&format!("`{}` {what}", file.display()));
-        "/halt reason:lift".to_owned()
-    };
-    match ask(config, bot, &line, None).await {
-        Ok(reply) => print(reply["text"].as_str().unwrap_or_default()),
-        Err(Failure::Refused(text) | Failure::Unreachable(text)) => {
-            let what = match reason {
-                Some(_) => "Only the file holds the halt: the bot was not told",
-                None => "Only the file was taken away: a halt that was ordered in chat still stands",
-            };
-            let mut out = std::io::stderr().lock();
-            let _nobody_reads = writeln!(out, "{what}\n{text}");
-        }
-        Err(fault @ Failure::Fault(_)) => return Err(fault),
-    }
-    Ok(())
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// The settings, or the usual ones if they cannot be read: these commands are for when things are broken.
+/// The settings, or the usual ones if they cannot be read: what is asked here is asked when things are broken.
 fn settings(config: &Path) -> File {
-    let text = std::fs::read_to_string(config).unwrap_or_default();
-    toml::from_str(&text).unwrap_or_else(|_| {
+    std::fs::read_to_string(config).map_or_else(|_| File::default(), |text| lenient(&text))
+}
+
+/// The store and the address that a configuration names, whatever else is wrong with it.
+pub(super) fn lenient(text: &str) -> File {
+    toml::from_str(text).unwrap_or_else(|_| {
         let mut file = File::default();
-        let table = toml::from_str::<toml::Table>(&text).unwrap_or_default();
-        let of = |section: &str, key: &str| Some(table.get(section)?.get(key)?.as_str()?.to_owned());
+        let (table, _problems) = DeTable::parse_recoverable(text);
+        let of = |section: &str, key: &str| {
+            Some(table.get_ref().get(section)?.get_ref().as_table()?.get(key)?.get_ref().as_str()?.to_owned())
+        };
         if let Some(path) = of("store", "path") {
             file.store.path = path.into();
         }
@@ -97,7 +56,8 @@ fn settings(config: &Path) -> File {
     })
 }
 
-async fn ask(config: &Path, bot: &Bot, line: &str, key: Option<String>) -> Result<Value, Failure> {
+/// Says a line to the bot; what it answers.
+pub(super) async fn ask(config: &Path, bot: &Bot, line: &str, key: Option<String>) -> Result<Value, Failure> {
     let url = match &bot.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => {
@@ -182,10 +142,10 @@ mod tests {
 
     #[test]
     fn the_store_is_found_in_a_configuration_that_is_broken_elsewhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("firewarden.toml");
-        std::fs::write(&config, "[store]\npath = \"other.db\"\n[web]\nlissten = 1\n").unwrap();
-        assert_eq!(settings(&config).store.path, Path::new("other.db"));
-        assert_eq!(settings(Path::new("/nowhere/firewarden.toml")).store.path, Path::new("firewarden.db"));
+        for broken in ["[web]\nlissten = 1\n", "[web]\nlisten = \"\n[[routes]\nname = \n"] {
+            let text = format!("[store]\npath = \"other.db\"\n{broken}");
+            assert_eq!(lenient(&text).store.path, Path::new("other.db"), "{text}");
+        }
+        assert_eq!(lenient("").store.path, Path::new("firewarden.db"));
     }
 }

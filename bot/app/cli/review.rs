@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Bot, Failure, remote, say};
+use super::{Bot, Failure, remote, say, store};
 use crate::{
     app::{
         config::{Config, Look},
@@ -10,7 +10,6 @@ use crate::{
     },
     domain::{ids::IncidentId, time::Time},
     engine::{Rules, Stop, View, reviews::review},
-    store::ReadOnly,
 };
 
 /// Prints the review of an incident, or writes it to a file. Nothing is changed, and no bot need run.
@@ -32,14 +31,7 @@ pub(super) async fn write(config: &Path, bot: &Bot, id: IncidentId, out: Option<
 async fn drafted(config: &Path, id: IncidentId) -> Result<String, Failure> {
     let config = Config::load(config, Look::WithoutSecrets)?;
     let rules = Rules { reviews: reviews::templates(&config)?, ..Rules::default() };
-    let path = config.store_path();
-    if !path.is_file() {
-        return Err(Failure::Refused(format!(
-            "There is no store at `{}`\nhint: `--config` names its configuration, and `--url` a bot to be asked instead",
-            path.display()
-        )));
-    }
-    let store = ReadOnly::open(&path).await?;
+    let store = store::opened(&config.store_path(), ", and `--url` a bot to be asked instead").await?;
     let mut reader = store.read().await?;
     // A draft reads no clock: what it says depends on the record alone.
     let mut view = View { reader: &mut reader, now: Time::EPOCH, rules: &rules };

@@ -9,11 +9,20 @@ use crate::{
     store::{self, ReadOnly},
 };
 
+/// The store at this path, which has to be there; `or_else` goes on with the hint.
+pub(super) async fn opened(path: &Path, or_else: &str) -> Result<ReadOnly, Failure> {
+    if !path.is_file() {
+        let what = format!("There is no store at `{}`", path.display());
+        return Err(Failure::Refused(format!("{what}\nhint: `--config` names its configuration{or_else}")));
+    }
+    Ok(ReadOnly::open(path).await?)
+}
+
 /// Checks every chain of the timeline.
 pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
     let config = Config::load(config, Look::WithoutSecrets)?;
     let path = config.store_path();
-    let store = ReadOnly::open(&path).await?;
+    let store = opened(&path, "").await?;
     let mut reader = store.read().await?;
     let (mut chains, mut count) = (0, 0);
     let mut broken = Vec::new();

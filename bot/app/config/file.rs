@@ -270,7 +270,7 @@ impl Auth {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunbooksSection {
-    /// The folder with their files; a folder that is missing holds none.
+    /// The folder with their files. Only the usual one may be missing: then there are none.
     pub directory: PathBuf,
     /// The most freedom that any of them gets.
     pub mode: Mode,

@@ -15,7 +15,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use self::file::{File, SecretList, SecretRef};
+use self::file::{File, RunbooksSection, SecretList, SecretRef};
 use crate::{
     adapters::secrets::LocalSecrets,
     domain::{diagnostic::Diagnostic, runbooks::words},
@@ -87,6 +87,11 @@ impl Config {
         self.beside(&self.file.runbooks.directory)
     }
 
+    /// Whether the folder with the runbooks is the one that is taken when none is named.
+    pub fn has_usual_runbooks_directory(&self) -> bool {
+        self.file.runbooks.directory == RunbooksSection::default().directory
+    }
+
     /// The folder with templates of reviews, if one is named.
     pub fn templates_directory(&self) -> Option<PathBuf> {
         self.file.reviews.templates.as_ref().map(|folder| self.beside(folder))
@@ -100,6 +105,37 @@ impl Config {
         match reference {
             SecretRef::Env { env } => self.secrets.in_variable(env),
             SecretRef::File { file } => self.secrets.in_file(&self.beside(file)),
+        }
+    }
+
+    /// The files that hold secrets of people and sources: another token holds as soon as it stands there.
+    pub fn token_files(&self) -> Vec<PathBuf> {
+        let file = &self.file;
+        let people = file.people.values().filter_map(|person| person.token.as_ref());
+        let sources = file.sources.iter().map(|source| source.auth.secrets());
+        let lists = people.chain(sources).chain(&file.web.metrics_token);
+        lists.flat_map(SecretList::all).filter_map(|secret| self.file_of(secret)).collect()
+    }
+
+    /// The files that hold secrets which are read only at the start, each with the section that names it.
+    pub fn secret_files_at_start(&self) -> Vec<(&'static str, PathBuf)> {
+        let discord = self.file.discord.as_ref().map(|discord| ("[discord]", &discord.token));
+        let emergency = self.file.emergency.as_ref().and_then(|it| Some(("[emergency]", it.token.as_ref()?)));
+        let both = discord.into_iter().chain(emergency);
+        both.filter_map(|(section, secret)| Some((section, self.file_of(secret)?))).collect()
+    }
+
+    /// The files in the folder with the secrets of runbooks, which are read when a step needs them.
+    pub fn secrets_in_directory(&self) -> Vec<PathBuf> {
+        let Some(directory) = &self.file.secrets.directory else { return Vec::new() };
+        let entries = std::fs::read_dir(self.beside(directory)).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect()
+    }
+
+    fn file_of(&self, secret: &SecretRef) -> Option<PathBuf> {
+        match secret {
+            SecretRef::File { file } => Some(self.beside(file)),
+            SecretRef::Env { .. } => None,
         }
     }
 

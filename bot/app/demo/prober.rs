@@ -122,7 +122,7 @@ impl Prober {
 }
 
 fn firing(error_ratio: f64) -> String {
-    format!("{:.0} % of the requests to `checkout` fail", error_ratio * 100.0)
+    format!("{:.0} % of the requests to checkout fail", error_ratio * 100.0)
 }
 
 /// What Alertmanager would post: version 4 of its webhook.

@@ -129,6 +129,9 @@ impl Story<'_> {
         }
         (progress.asked, progress.is_answered) = (Some(question.id), false);
         if self.yes {
+            let line = format!("/incident ack {INCIDENT}");
+            self.say(&self.second, &line).await?;
+            self.terminal.tell(self.engine.now(), &format!("{} says `{line}`", self.second.name))?;
             self.answer(&self.second, question, "approve").await?;
             progress.is_answered = true;
         } else {
@@ -198,13 +201,37 @@ impl Story<'_> {
         Ok(self.terminal.tell(self.engine.now(), &told)?)
     }
 
+    /// What the review has to say: what was bad and what is good, who approved the rollback, and each time with how it
+    /// was worked out.
+    async fn owed(&self) -> anyhow::Result<Vec<String>> {
+        let mut reader = self.engine.read().await?;
+        let incident = store::incidents::by_id(&mut reader, INCIDENT).await?.context("there is no incident")?;
+        let runs = store::runs::of_incident(&mut reader, INCIDENT).await?;
+        let mut owed = vec![format!("`live.version` = `{BAD}`"), format!("`good.version` = `{GOOD}`")];
+        for run in runs {
+            owed.push(format!("{} of runbook `{}` on `{}` ended as `done`", run.id, run.plan.name, run.target));
+            for approval in store::approvals::of_run(&mut reader, run.id).await? {
+                let people = approval.answers.iter().map(|given| &given.person);
+                owed.extend(people.map(|person| format!("{person}: Approved {} ({})", run.id, approval.id)));
+            }
+        }
+        ensure!(owed.len() > 3, "nobody has approved anything");
+        for measure in incident.milestones.measures() {
+            owed.push(format!("| {} = {} |", measure.name, measure.formula));
+            let is_measured = measure.value.is_some();
+            ensure!(is_measured || measure.name == "TTA", "{} is not known", measure.name);
+            owed.extend(is_measured.then(|| format!("| {} |", measure.words())));
+        }
+        Ok(owed)
+    }
+
     /// Has the review drafted and writes it to a file.
     async fn review(&self, folder: &Path) -> anyhow::Result<std::path::PathBuf> {
         self.say(&self.you, &format!("/postmortem draft incident:{INCIDENT}")).await?;
         let said = self.say(&self.you, &format!("/postmortem show incident:{INCIDENT}")).await?;
         let file = said["message"]["files"][0]["text"].as_str().context("the review came without its file")?;
-        for part in [BAD, GOOD, "TTR"] {
-            ensure!(file.contains(part), "the review does not say `{part}`");
+        for part in self.owed().await? {
+            ensure!(file.contains(&part), "the review does not say `{part}`");
         }
         let path = folder.join(format!("review-{INCIDENT}.md"));
         std::fs::write(&path, file).with_context(|| format!("`{}` cannot be written", path.display()))?;

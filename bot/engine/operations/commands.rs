@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use super::emergency::UNDELIVERED;
+use super::{HALT_FILE, emergency::UNDELIVERED};
 use crate::{
     domain::{duration, people::Capability},
     engine::{
@@ -49,15 +49,30 @@ fn health<'a>(view: &'a mut View<'_>, _: &'a Call) -> BoxFuture<'a, Result<Reply
         let beat = last_beat(view.reader).await?;
         let age = |since| format!("{} ago", duration::human(view.now.since(since)));
         let is_late = page_since.is_some_and(|since| view.now.since(since) >= UNDELIVERED);
-        let (tone, title) = match (is_late, halts.is_empty()) {
-            (true, _) => (Tone::Urgent, "A page does not get through to the chat"),
-            (false, false) => (Tone::Active, "Halted: nothing is changed"),
-            (false, true) => (Tone::Good, "The bot is well"),
+        let unwritten = view.rules.signs.unwritten();
+        let warnings = view.rules.signs.warnings();
+        let is_halted = !halts.is_empty() || warnings.iter().any(|(part, _)| *part == HALT_FILE);
+        let (tone, title) = if unwritten.is_some() {
+            (Tone::Urgent, "Nothing can be written")
+        } else if is_late {
+            (Tone::Urgent, "A page does not get through to the chat")
+        } else if is_halted {
+            (Tone::Active, "Halted: nothing is changed")
+        } else if warnings.is_empty() {
+            (Tone::Good, "The bot is well")
+        } else {
+            (Tone::Active, "A part of the bot is not well")
         };
         let mut card = Card::new(tone, title)
             .fact("Version", env!("CARGO_PKG_VERSION"))
             .fact("Last written", beat.map_or_else(|| "unknown".to_owned(), age))
             .fact("Messages waiting", waiting.count.to_string());
+        if let Some((length, why)) = unwritten {
+            card = card.fact("Not written", format!("for {}: {why}", duration::human(length)));
+        }
+        for (part, what) in warnings {
+            card = card.fact(part, what);
+        }
         if let Some(since) = waiting.since {
             card = card.fact("Oldest waiting since", Line::new().time(since));
         }
@@ -125,4 +140,37 @@ fn help<'a>(_: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, Result<Reply, 
         }
         Ok(Reply::private(message))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use crate::engine::{Rules, operations::HALT_FILE, rules::People, trial::Trial};
+
+    #[tokio::test]
+    async fn the_bot_says_that_it_is_well_only_when_it_is() {
+        let everyone = Some(crate::domain::people::Capability::View);
+        let trial = Trial::new(Rules { people: People { everyone, ..People::default() }, ..Rules::default() }).await;
+        let signs = trial.engine.signs().clone();
+        let health = async || {
+            let reply = trial.says("ana", "/bot health").await.unwrap();
+            serde_json::to_value(&reply).unwrap().to_string()
+        };
+        assert!(health().await.contains("The bot is well"));
+
+        signs.watch("discord", Arc::new(|| Err("its gateway is not connected".to_owned())));
+        let told = health().await;
+        assert!(told.contains("A part of the bot is not well") && told.contains("its gateway is not"), "{told}");
+        signs.watch(HALT_FILE, Arc::new(|| Err("`a.halt` is there".to_owned())));
+        let told = health().await;
+        assert!(told.contains("Halted: nothing is changed") && told.contains("a.halt"), "{told}");
+        trial.engine.adopt(Rules { people: trial.engine.rules().people.clone(), ..Rules::default() });
+        signs.write_ended(Err("no space is left".to_owned()));
+        let told = health().await;
+        assert!(told.contains("Nothing can be written") && told.contains("no space is left"), "{told}");
+        signs.write_ended(Ok(()));
+        signs.age(Duration::from_secs(31));
+        assert!(health().await.contains("Nothing can be written"));
+    }
 }

@@ -1,6 +1,6 @@
-//! Writes down that rules were edited, and tells people of an edit that was not taken up.
+//! Writes down which rules came into force and which did not, and tells people of those that did not.
 
-use super::{Edit, Event};
+use super::{Edit, Event, Flaw};
 use crate::{
     domain::{
         people::Actor,
@@ -19,39 +19,73 @@ use crate::{
 /// The most problems that a message names.
 const SHOWN: usize = 10;
 
-/// Rules were edited: they are in force, or they are not and people are told why.
+/// Files with rules were read: those in order are in force, and people are told of the others and why.
 pub async fn edited(context: &mut Context<'_>, edit: &Edit) -> store::Result<()> {
-    let event = if edit.problems.is_empty() {
-        Event::RulesAdopted { files: edit.files.clone() }
-    } else {
-        Event::RulesRefused { files: edit.files.clone(), problems: edit.problems.clone() }
-    };
-    timeline::append(context.tx, Chain::System, context.now, &Draft::new(Actor::Bot, &event)).await?;
+    let mut events = Vec::new();
+    if !edit.adopted.is_empty() {
+        events.push(Event::RulesAdopted { files: edit.adopted.clone() });
+    }
+    if !edit.refused.is_empty() {
+        let (files, problems) = parts(&edit.refused);
+        events.push(if edit.is_start {
+            Event::RulesLeftOut { files, problems }
+        } else {
+            Event::RulesRefused { files, problems }
+        });
+    }
+    if !edit.flawed.is_empty() {
+        let (files, problems) = parts(&edit.flawed);
+        events.push(Event::RulesFlawed { files, problems });
+    }
+    for event in events {
+        timeline::append(context.tx, Chain::System, context.now, &Draft::new(Actor::Bot, &event)).await?;
+    }
     let Some(message) = message(edit) else { return Ok(()) };
     let channel = context.rules.default_channel.clone();
     post(context, Post { channel, incident: None, message, is_page: false, expires_at: None }).await
 }
 
+fn parts(flaws: &[Flaw]) -> (Vec<String>, Vec<String>) {
+    let files = flaws.iter().map(|flaw| flaw.file.clone()).collect();
+    (files, flaws.iter().flat_map(|flaw| flaw.problems.clone()).collect())
+}
+
 /// What people are told; nothing if all is as they would expect.
 fn message(edit: &Edit) -> Option<Message> {
-    if edit.problems.is_empty() {
-        if edit.at_restart.is_empty() {
-            return None;
+    let mut lines = Vec::new();
+    if !edit.refused.is_empty() {
+        let (files, problems) = parts(&edit.refused);
+        let files = files.join(", ");
+        lines.push(if edit.is_start {
+            Line::text("The bot has started without ").code(files).and(":")
+        } else {
+            Line::text("The change of ").code(files).and(" was not taken up, what was there before it stays in force:")
+        });
+        lines.extend(shown(&problems));
+        if !edit.adopted.is_empty() {
+            lines.push(Line::text("The change of ").code(edit.adopted.join(", ")).and(" was taken up"));
         }
-        let line = Line::text("The change of ").code(edit.at_restart.join(", ")).and(" is taken up only by a restart");
-        return Some(Message::line(line));
     }
-    let line = Line::text("The change of ")
-        .code(edit.files.join(", "))
-        .and(" was not taken up, the rules before it stay in force:");
-    let mut message = Message::line(line);
-    for problem in edit.problems.iter().take(SHOWN) {
-        message = message.and(problem.as_str());
+    if !edit.flawed.is_empty() {
+        let (files, problems) = parts(&edit.flawed);
+        lines.push(Line::new().code(files.join(", ")).and(" is in force, but something in it is not as it should be:"));
+        lines.extend(shown(&problems));
     }
-    if edit.problems.len() > SHOWN {
-        message = message.and(format!("and {} more", edit.problems.len() - SHOWN));
+    if !edit.at_restart.is_empty() {
+        let sections = edit.at_restart.join(", ");
+        lines.push(Line::text("The change of ").code(sections).and(" is taken up only by a restart"));
     }
-    Some(message)
+    let mut lines = lines.into_iter();
+    let first = Message::line(lines.next()?);
+    Some(lines.fold(first, Message::and))
+}
+
+fn shown(problems: &[String]) -> Vec<Line> {
+    let mut lines: Vec<Line> = problems.iter().take(SHOWN).map(|problem| Line::from(problem.as_str())).collect();
+    if problems.len() > SHOWN {
+        lines.push(Line::from(format!("and {} more", problems.len() - SHOWN).as_str()));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -62,13 +96,19 @@ mod tests {
         store::posts,
     };
 
+    fn flaw(file: &str, problems: &[&str]) -> Flaw {
+        Flaw { file: file.to_owned(), problems: problems.iter().map(|&problem| problem.to_owned()).collect() }
+    }
+
     #[tokio::test]
-    async fn an_edit_that_is_not_taken_up_is_told() {
+    async fn what_is_taken_up_and_what_is_not_are_told_apart() {
         let rules = Rules { default_channel: "incidents".to_owned(), ..Rules::default() };
         let trial = Trial::new(rules).await;
-        let good = Edit { files: vec!["rollback.yaml".to_owned()], ..Edit::default() };
-        let bad = Edit { problems: vec!["rollback.yaml:3:1: no step".to_owned()], ..good.clone() };
-        for edit in [good, bad] {
+        let bad = vec![flaw("bad.yaml", &["bad.yaml:3:1: no step"])];
+        let good = Edit { adopted: vec!["good.yaml".to_owned()], ..Edit::default() };
+        let start = Edit { is_start: true, refused: bad.clone(), ..Edit::default() };
+        let both = Edit { refused: bad, flawed: vec![flaw("a.toml", &["x", "y"])], ..good.clone() };
+        for edit in [start, good, both] {
             trial.engine.submit(Input::Edited(edit)).await.unwrap();
         }
         let mut reader = trial.engine.read().await.unwrap();
@@ -77,12 +117,17 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "took up the change of `rollback.yaml`",
-                "did not take up the change of `rollback.yaml`: it has a problem"
+                "started without `bad.yaml`: it has a problem",
+                "took up the change of `good.yaml`",
+                "took up the change of `good.yaml`",
+                "did not take up the change of `bad.yaml`: it has a problem",
+                "found 2 problems in `a.toml`",
             ]
         );
         let posts = posts::newest(&mut reader, 10).await.unwrap();
-        assert_eq!(posts.len(), 1);
-        assert!(posts[0].body.to_string().contains("rollback.yaml:3:1: no step"), "{}", posts[0].body);
+        let told: Vec<String> = posts.iter().filter(|post| !post.is_page).map(|post| post.body.to_string()).collect();
+        assert_eq!(told.len(), 2, "a good edit is as people expect: {told:?}");
+        let start = told.iter().find(|told| told.contains("started without")).unwrap();
+        assert!(start.contains("bad.yaml:3:1: no step") && !start.contains("before"), "{start}");
     }
 }

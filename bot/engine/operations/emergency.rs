@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::domain::{duration, time::Time};
 
-/// So long nothing could be written before it is an emergency.
+/// So long nothing could be written, or read, before it is an emergency.
 pub const UNWRITTEN: Duration = Duration::from_secs(30);
 /// So long a page waited for the chat before it goes out another way.
 pub const UNDELIVERED: Duration = Duration::from_mins(1);
@@ -25,6 +25,8 @@ const SPELLED: usize = 5;
 pub struct Trouble {
     /// Since how long nothing could be written, and what the store says.
     pub unwritten: Option<(Duration, String)>,
+    /// Since how long the outbox cannot be read, so that nobody knows which pages wait, and why.
+    pub unread: Option<(Duration, String)>,
     /// Pages that wait too long: what each is known by, since when, and what it says.
     pub pages: Vec<(String, Time, String)>,
 }
@@ -46,14 +48,19 @@ pub struct Alarm {
 }
 
 const STORE: &str = "store";
+const READS: &str = "reads";
 
 impl Alarm {
     /// What is to be cried, if anything.
     pub fn cry(&mut self, trouble: &Trouble, now: Time) -> Option<Cry> {
-        let is_unwritten = trouble.unwritten.as_ref().is_some_and(|(length, _)| *length >= UNWRITTEN);
+        let lasts = |what: &Option<(Duration, String)>| what.as_ref().is_some_and(|(length, _)| *length >= UNWRITTEN);
+        let (is_unwritten, is_unread) = (lasts(&trouble.unwritten), lasts(&trouble.unread));
         // What is over may be cried anew when it comes back.
         self.told.retain(|about, _| match about.as_str() {
             STORE => is_unwritten,
+            READS => is_unread,
+            // Nobody knows whether it still waits.
+            _ if trouble.unread.is_some() => true,
             page => trouble.pages.iter().any(|(key, ..)| key == page),
         });
         if self.not_before.is_some_and(|at| now < at) {
@@ -65,6 +72,13 @@ impl Alarm {
                 duration::human(*length)
             );
             return Some(Cry { text, about: vec![STORE.to_owned()] });
+        }
+        if let Some((length, why)) = trouble.unread.as_ref().filter(|_| is_unread && self.is_due(READS, now)) {
+            let text = format!(
+                "Firewarden cannot read its store for {}: {why}\nNobody knows which pages wait: look at the incidents yourself.",
+                duration::human(*length)
+            );
+            return Some(Cry { text, about: vec![READS.to_owned()] });
         }
         if self.pages_at.is_some_and(|at| now < at + APART) {
             return None;
@@ -89,7 +103,7 @@ impl Alarm {
     /// The cry was taken.
     pub fn heard(&mut self, cry: Cry, now: Time) {
         self.not_before = None;
-        if cry.about.iter().any(|about| about != STORE) {
+        if cry.about.iter().any(|about| about != STORE && about != READS) {
             self.pages_at = Some(now);
         }
         self.told.extend(cry.about.into_iter().map(|about| (about, now)));
@@ -114,7 +128,7 @@ mod tests {
     }
 
     fn unwritten(seconds: u64) -> Trouble {
-        Trouble { unwritten: Some((Duration::from_secs(seconds), "no space is left".to_owned())), pages: Vec::new() }
+        Trouble { unwritten: Some((Duration::from_secs(seconds), "no space is left".to_owned())), ..Trouble::default() }
     }
 
     fn page(key: &str, since: u64) -> (String, Time, String) {
@@ -146,7 +160,7 @@ mod tests {
     #[test]
     fn pages_that_wait_are_told_together_and_each_once() {
         let mut alarm = Alarm::default();
-        let mut trouble = Trouble { unwritten: None, pages: vec![page("a", 0), page("b", 10)] };
+        let mut trouble = Trouble { pages: vec![page("a", 0), page("b", 10)], ..Trouble::default() };
         assert_eq!(alarm.cry(&trouble, second(59)), None);
         let cry = alarm.cry(&trouble, second(75)).unwrap();
         assert_eq!(cry.text, "2 pages wait for 1 min 15 s and the chat takes none:\ntext of a\ntext of b");
@@ -155,5 +169,23 @@ mod tests {
         assert_eq!(alarm.cry(&trouble, second(100)), None);
         let cry = alarm.cry(&trouble, second(135)).unwrap();
         assert!(cry.text.ends_with("none:\ntext of c"), "{}", cry.text);
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_is_trouble_and_forgets_no_page() {
+        let mut alarm = Alarm::default();
+        let waits = Trouble { pages: vec![page("a", 0)], ..Trouble::default() };
+        let cry = alarm.cry(&waits, second(60)).unwrap();
+        alarm.heard(cry, second(60));
+        let unread = |seconds| Trouble {
+            unread: Some((Duration::from_secs(seconds), "the file is damaged".to_owned())),
+            ..Trouble::default()
+        };
+        assert_eq!(alarm.cry(&unread(29), second(150)), None);
+        let cry = alarm.cry(&unread(30), second(151)).unwrap();
+        assert!(cry.text.starts_with("Firewarden cannot read its store for 30 s: the file is damaged"), "{}", cry.text);
+        alarm.heard(cry, second(151));
+        assert_eq!(alarm.cry(&unread(60), second(181)), None);
+        assert_eq!(alarm.cry(&waits, second(200)), None, "what was told before is not told as if it were new");
     }
 }

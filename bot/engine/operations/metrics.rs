@@ -34,6 +34,21 @@ pub static METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Seconds,
         "From a message's commit to its delivery, by kind",
     ),
+    ("firewarden_runs_total", Kind::Counter, Unit::Count, "Runs that have ended, by runbook and state"),
+    ("firewarden_runs_open", Kind::Gauge, Unit::Count, "Runs that have not ended, by state"),
+    (
+        "firewarden_runs_oldest_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "How long ago the oldest run was started that has not ended, by state",
+    ),
+    (
+        "firewarden_approvals_oldest_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "How long the oldest question to people waits for its answer",
+    ),
+    ("firewarden_timers_late_seconds", Kind::Gauge, Unit::Seconds, "How late the earliest timer is; 0 if none is"),
     ("firewarden_emergency_pages_total", Kind::Counter, Unit::Count, "Emergency pages, by outcome"),
 ];
 

@@ -13,15 +13,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::{domain::timeline, engine::features::Feature};
 
-/// Files with rules were edited while the bot runs.
+/// Files with rules were read: at the start, or because they were edited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edit {
-    /// The files that changed.
-    pub files: Vec<String>,
-    /// What is wrong with them; if anything is, the rules before the edit stay in force.
-    pub problems: Vec<String>,
-    /// What changed in them and is taken up only by a restart.
+    /// Whether the bot has just started, so that no rules were in force before.
+    pub is_start: bool,
+    /// The files whose change is in force.
+    pub adopted: Vec<String>,
+    /// The files whose change is not: what they said before is in force, if anything is.
+    pub refused: Vec<Flaw>,
+    /// Files that are in force although something is wrong with them, such as a name for which there is nothing.
+    pub flawed: Vec<Flaw>,
+    /// What changed and is taken up only by a restart.
     pub at_restart: Vec<String>,
+}
+
+/// A file with what is wrong with it; nothing if it is refused only because of others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flaw {
+    /// The file.
+    pub file: String,
+    /// What is wrong, each with its place and a hint.
+    pub problems: Vec<String>,
 }
 
 /// What the log says of the bot itself.
@@ -40,22 +53,44 @@ pub enum Event {
         /// What is wrong with them.
         problems: Vec<String>,
     },
+    /// The bot started without what some files say.
+    RulesLeftOut {
+        /// The files.
+        files: Vec<String>,
+        /// What is wrong with them.
+        problems: Vec<String>,
+    },
+    /// Something is wrong with files that are in force.
+    RulesFlawed {
+        /// The files.
+        files: Vec<String>,
+        /// What is wrong with them.
+        problems: Vec<String>,
+    },
 }
 
 impl timeline::Event for Event {
     fn sentence(&self) -> String {
+        let named = |files: &[String]| format!("`{}`", files.join("`, `"));
+        let counted = |problems: &[String]| match problems.len() {
+            1 => "a problem".to_owned(),
+            many => format!("{many} problems"),
+        };
         match self {
-            Event::RulesAdopted { files } => format!("took up the change of `{}`", files.join("`, `")),
+            Event::RulesAdopted { files } => format!("took up the change of {}", named(files)),
             Event::RulesRefused { files, problems } => {
-                let count = match problems.len() {
-                    1 => "a problem".to_owned(),
-                    many => format!("{many} problems"),
-                };
-                format!("did not take up the change of `{}`: it has {count}", files.join("`, `"))
+                format!("did not take up the change of {}: it has {}", named(files), counted(problems))
             }
+            Event::RulesLeftOut { files, problems } => {
+                format!("started without {}: it has {}", named(files), counted(problems))
+            }
+            Event::RulesFlawed { files, problems } => format!("found {} in {}", counted(problems), named(files)),
         }
     }
 }
+
+/// The part of the bot's [`Signs`](crate::engine::Signs) that is not well while the halt file is there.
+pub const HALT_FILE: &str = "halt file";
 
 /// The feature `operations`.
 pub static FEATURE: Feature =

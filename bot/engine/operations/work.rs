@@ -18,6 +18,7 @@ use crate::{
         chat::{Line, Message, Subject},
         features,
         ports::{Http, HttpOutcome, HttpRequest},
+        signs::SLOW,
     },
     store::{self, Beat, cards, posts},
 };
@@ -26,8 +27,6 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a write is tried while all is well, and while it is not.
 const BEAT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
-/// A write that takes longer than this has failed.
-const SLOW: Duration = Duration::from_secs(10);
 /// The most pages that are looked at.
 const PAGES: i64 = 50;
 /// How long somebody outside may take to answer.
@@ -45,10 +44,8 @@ pub struct Outside {
 
 /// Watches until it is told to stop.
 pub async fn work(engine: Arc<Engine>, outside: Outside, stop: CancellationToken) {
-    let written = Instant::now();
     let next_heartbeat = engine.now();
-    let mut watch =
-        Watch { engine, outside, alarm: Alarm::default(), written, tried: None, fault: String::new(), next_heartbeat };
+    let mut watch = Watch { engine, outside, alarm: Alarm::default(), tried: None, unread: None, next_heartbeat };
     loop {
         tokio::select! {
             () = watch.look() => {}
@@ -65,12 +62,10 @@ struct Watch {
     engine: Arc<Engine>,
     outside: Outside,
     alarm: Alarm,
-    /// When a write succeeded last.
-    written: Instant,
     /// When a write was tried last.
     tried: Option<Instant>,
-    /// What the last write that failed said.
-    fault: String,
+    /// Since when the outbox cannot be read.
+    unread: Option<Instant>,
     next_heartbeat: Time,
 }
 
@@ -88,36 +83,46 @@ impl Watch {
             }
         }
         let is_late = trouble.pages.iter().any(|(_, since, _)| now.since(*since) >= UNDELIVERED);
-        if !is_late && trouble.unwritten.is_none() && now >= self.next_heartbeat {
+        if !is_late && trouble.unwritten.is_none() && trouble.unread.is_none() && now >= self.next_heartbeat {
             self.call_heartbeat(now).await;
         }
     }
 
     /// Tries whether something can be written, if it is time for it.
     async fn beat(&mut self) {
-        let pause = if self.fault.is_empty() { BEAT.0 } else { BEAT.1 };
+        let signs = self.engine.signs();
+        let pause = if signs.unwritten().is_none() { BEAT.0 } else { BEAT.1 };
         if self.tried.is_some_and(|tried| tried.elapsed() < pause) {
             return;
         }
         self.tried = Some(Instant::now());
+        signs.write_begins();
         let beat = self.engine.store().decide(Beat(self.engine.now()));
-        self.fault = match tokio::time::timeout(SLOW, beat).await {
-            Ok(Ok(())) => {
-                self.written = Instant::now();
-                String::new()
-            }
-            Ok(Err(fault)) => fault.to_string().lines().next().unwrap_or_default().to_owned(),
-            Err(_) => format!("a write did not end within {} s", SLOW.as_secs()),
-        };
+        signs.write_ended(match tokio::time::timeout(SLOW, beat).await {
+            Ok(outcome) => outcome.map_err(|fault| first_line(&fault)),
+            Err(_) => Err(format!("a write did not end within {} s", SLOW.as_secs())),
+        });
     }
 
     async fn trouble(&mut self) -> Trouble {
-        let unwritten = (!self.fault.is_empty()).then(|| (self.written.elapsed(), self.fault.clone()));
-        match late(&self.engine).await {
-            Ok(pages) => Trouble { unwritten, pages },
-            Err(fault) => {
-                tracing::debug!(%fault, "the outbox cannot be read");
-                Trouble { unwritten, pages: Vec::new() }
+        let unwritten = self.engine.signs().unwritten();
+        let read = tokio::time::timeout(SLOW, late(&self.engine)).await;
+        let read = read.map_or_else(
+            |_| Err(format!("a read did not end within {} s", SLOW.as_secs())),
+            |read| read.map_err(|fault| first_line(&fault)),
+        );
+        match read {
+            Ok(pages) => {
+                self.unread = None;
+                Trouble { unwritten, unread: None, pages }
+            }
+            Err(why) => {
+                // Nobody knows which pages wait: that is no reason to say that none does.
+                if self.unread.is_none() {
+                    tracing::warn!(why, "the outbox cannot be read");
+                }
+                let since = *self.unread.get_or_insert_with(Instant::now);
+                Trouble { unwritten, unread: Some((since.elapsed(), why)), pages: Vec::new() }
             }
         }
     }
@@ -166,6 +171,11 @@ impl Watch {
             HttpOutcome::NotSent(why) | HttpOutcome::Unknown(why) => Err(why),
         }
     }
+}
+
+/// What is wrong, without its hint.
+fn first_line(fault: &store::Fault) -> String {
+    fault.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// The pages that wait too long, those first that wait longest.
@@ -234,9 +244,8 @@ mod tests {
             engine: Arc::clone(&trial.engine),
             outside,
             alarm: Alarm::default(),
-            written: Instant::now(),
             tried: None,
-            fault: String::new(),
+            unread: None,
             next_heartbeat: trial.engine.now(),
         }
     }
@@ -270,5 +279,22 @@ mod tests {
             ear.0.lock().unwrap()[1..],
             ["POST http://help/ A page waits for 1 min 1 s and the chat takes none:\nINC-1 burns"]
         );
+    }
+
+    #[tokio::test]
+    async fn no_heartbeat_beats_while_a_write_hangs_or_nothing_can_be_read() {
+        let trial = Trial::new(Rules::default()).await;
+        let ear = Arc::<Ear>::default();
+        let mut watch = watch(&trial, &ear);
+        trial.engine.signs().write_begins();
+        trial.engine.signs().age(SLOW);
+        watch.tried = Some(Instant::now());
+        watch.look().await;
+        assert!(ear.0.lock().unwrap().is_empty());
+
+        trial.engine.signs().write_ended(Ok(()));
+        trial.engine.store().close().await;
+        watch.look().await;
+        assert!(watch.unread.is_some() && ear.0.lock().unwrap().is_empty(), "what cannot be read is not well");
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::{Keys, LIMIT, Server};
-use crate::{domain::time::Time, store};
+use crate::{domain::time::Time, engine::signs::SLOW, store};
 
 const ONE: &str = r#"[{"alertname": "Down"}]"#;
 
@@ -163,6 +163,19 @@ async fn trouble_with_a_chat_is_a_warning_and_turns_no_alert_away() {
         (told.status, &told.json()["warnings"]["delivery"]),
         (StatusCode::OK, &json!("a page has waited for 90 s"))
     );
+}
+
+#[tokio::test]
+async fn a_write_that_hangs_makes_the_bot_unready_while_it_hangs() {
+    let server = Server::new().await;
+    let signs = server.trial.engine.signs();
+    signs.write_begins();
+    assert_eq!(server.get("/readyz", &[]).await.status, StatusCode::OK);
+    signs.age(SLOW);
+    let told = server.get("/readyz", &[]).await;
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
+    let why = told.json()["reasons"]["store"].as_str().unwrap().to_owned();
+    assert!(why.contains("a write did not end within 10 s"), "{why}");
 }
 
 #[tokio::test]

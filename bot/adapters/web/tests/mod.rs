@@ -110,13 +110,13 @@ impl Server {
     async fn with(keys: Keys) -> Self {
         let trial = Trial::new(rules()).await;
         let gate = Gate::new(keys);
+        trial.engine.signs().watch("discord", Arc::new(|| Err("it is not connected".to_owned())));
         let router = router(Web {
             engine: Arc::clone(&trial.engine),
             gate: Arc::clone(&gate),
             body_limit: LIMIT,
             metrics: None,
             is_behind_tls: false,
-            checks: vec![("discord", Arc::new(|| Err("it is not connected".to_owned())))],
             stop: CancellationToken::new(),
         });
         Self { trial, gate, router }

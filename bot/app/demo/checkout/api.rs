@@ -45,6 +45,8 @@ pub(super) fn routes(checkout: Checkout) -> Router {
         .route("/restart", post(restart))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
         .with_state(checkout)
         .layer(middleware::from_fn_with_state(counted, pass))
 }
@@ -139,6 +141,14 @@ async fn metrics(Shared(checkout): Shared<Checkout>) -> Response {
         state.replicas()
     );
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// Nobody may take this service's silence for an answer: a route that it does not have is remembered.
+async fn unknown(Shared(checkout): Shared<Checkout>, request: Request) -> Response {
+    let route = format!("{} {}", request.method(), request.uri().path());
+    let answer = refuse(StatusCode::NOT_IMPLEMENTED, json!({ "error": format!("there is no `{route}`") }));
+    checkout.unknown().push(route);
+    answer
 }
 
 fn answer(outcome: Result<Made, Refused>, made: StatusCode, names: &str) -> Response {

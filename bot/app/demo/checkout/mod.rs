@@ -72,6 +72,7 @@ pub struct Checkout {
     clock: Arc<dyn Clock>,
     wire: Arc<dyn Wire>,
     token: Option<Arc<str>>,
+    unknown: Arc<Mutex<Vec<String>>>,
 }
 
 impl Checkout {
@@ -80,7 +81,7 @@ impl Checkout {
     /// With a token, requests that change something need it as a bearer token.
     pub fn new(clock: Arc<dyn Clock>, wire: Arc<dyn Wire>, token: Option<&str>) -> Self {
         let state = State::new(clock.now());
-        Self { state: Arc::new(Mutex::new(state)), clock, wire, token: token.map(Arc::from) }
+        Self { state: Arc::new(Mutex::new(state)), clock, wire, token: token.map(Arc::from), unknown: Arc::default() }
     }
 
     /// Answers requests until it is told to stop.
@@ -116,6 +117,15 @@ impl Checkout {
     /// Everything that was changed through its interface, oldest first. A repeated key changed nothing.
     pub fn effects(&self) -> Vec<Effect> {
         self.state().effects().to_vec()
+    }
+
+    /// The routes that were asked for and are not there, oldest first.
+    pub fn unknown_routes(&self) -> Vec<String> {
+        self.unknown().clone()
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, Vec<String>> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

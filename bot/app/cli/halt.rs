@@ -1,0 +1,81 @@
+//! `firewarden halt`: stops all automation by a file beside the store, whether or not a bot runs.
+//!
+//! Who says "stop" relies on it. So the file is never written where no bot would look for it, and where it is is said.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{Bot, Failure, remote, say as print};
+use crate::app::halt as halt_file;
+
+/// Orders a halt with this reason, or lifts it: by the file, and by telling the bot if it can be reached.
+pub(super) async fn halt(
+    config: &Path,
+    bot: &Bot,
+    store: Option<PathBuf>,
+    reason: Option<&str>,
+) -> Result<(), Failure> {
+    let store = store.map_or_else(|| store_of(config, reason.is_some()), Ok)?;
+    // Whoever finds the message in a scrollback has to know which file it was.
+    let store = std::path::absolute(&store).unwrap_or(store);
+    let file = halt_file::file_of(&store);
+    let failed = |error: std::io::Error| {
+        Failure::Refused(format!(
+            "Cannot change `{}`: {error}\nhint: run it as the user that runs the bot, or name the store with `--store`",
+            file.display()
+        ))
+    };
+    let line = if let Some(reason) = reason {
+        halt_file::order(&file, reason).map_err(failed)?;
+        print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
+        format!("/halt reason:{}", quoted(reason))
+    } else {
+        let was_there = halt_file::lift(&file).map_err(failed)?;
+        let what = if was_there { "is taken away" } else { "was not there" };
+        print(&format!("`{}` {what}", file.display()));
+        "/halt reason:lift".to_owned()
+    };
+    if !store.is_file() {
+        warn(&format!(
+            "There is no store at `{}`: a bot over another store does not look for this file\n\
+             hint: name the store of the bot with `--store`, or its configuration with `--config`",
+            store.display()
+        ));
+    }
+    match remote::ask(config, bot, &line, None).await {
+        Ok(reply) => print(reply["text"].as_str().unwrap_or_default()),
+        Err(Failure::Refused(text) | Failure::Unreachable(text)) => {
+            let what = match reason {
+                Some(_) => "Only the file holds the halt: the bot was not told",
+                None => "Only the file was taken away: a halt that was ordered in chat still stands",
+            };
+            warn(&format!("{what}\n{text}"));
+        }
+        Err(fault @ Failure::Fault(_)) => return Err(fault),
+    }
+    Ok(())
+}
+
+/// The store that the configuration names, even if it is broken elsewhere; never one that is only guessed.
+fn store_of(config: &Path, is_order: bool) -> Result<PathBuf, Failure> {
+    let text = std::fs::read_to_string(config).map_err(|error| {
+        let what = if is_order { "Not halted" } else { "Not lifted" };
+        Failure::Refused(format!(
+            "{what}: `{}`, which would say where the store is, cannot be read: {error}\n\
+             hint: name the configuration with `--config`, or the store itself with `--store`",
+            config.display()
+        ))
+    })?;
+    Ok(config.parent().unwrap_or(Path::new("")).join(remote::lenient(&text).store.path))
+}
+
+fn warn(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _nobody_reads = writeln!(out, "{text}");
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

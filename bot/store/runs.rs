@@ -137,6 +137,16 @@ pub async fn driven_by(reader: &mut Reader, owner: &str) -> Result<Vec<(RunId, i
     rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
 }
 
+/// Takes a run from this worker, unless it is another's by now, or in another epoch.
+pub async fn let_go(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<()> {
+    tx.execute(
+        "update runs set owner = null, lease_until = null where id = $1 and epoch = $2 and owner = $3",
+        &[id.0.into(), epoch.into(), owner.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Takes every run from its worker. Only for a process that knows that no other one lives, as the file's lock proves.
 pub async fn orphan(tx: &mut Tx) -> Result<u64> {
     tx.wake(Wake::Runs);

@@ -44,6 +44,12 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
             let until = context.now + LEASE;
             Ok(Answer::Runs(runs::renew(context.tx, owner, until).await?))
         }
+        Input::LetGo { owner, runs: left } => {
+            for (run, epoch) in left {
+                runs::let_go(context.tx, *run, *epoch, owner).await?;
+            }
+            Ok(Answer::Done)
+        }
         Input::Step(step) => go_on(context, step).await,
     }
 }

@@ -84,6 +84,13 @@ pub enum Input {
         /// The worker.
         owner: String,
     },
+    /// A worker has runs that none of its tasks drives any more.
+    LetGo {
+        /// The worker.
+        owner: String,
+        /// The runs, each in the epoch in which they were taken over.
+        runs: Vec<(RunId, i64)>,
+    },
     /// A run goes on.
     Step(Step),
 }

@@ -154,6 +154,8 @@ pub enum Outcome {
     },
     /// It may have happened: no answer came.
     Unknown(String),
+    /// It was not begun: the halt file came after the intent. The run is held.
+    Halted,
 }
 
 /// The kind of timer that wakes a run.

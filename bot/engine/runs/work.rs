@@ -46,7 +46,7 @@ struct Worker {
 impl Worker {
     async fn drive(&mut self) {
         // The file's lock proves that no other process drives anything.
-        ask(&self.engine, &Input::Orphan).await;
+        ask(&self.engine, || Input::Orphan).await;
         let engine = Arc::clone(&self.engine);
         let mut renewed = engine.now();
         let mut held_until = renewed + LEASE;
@@ -147,27 +147,35 @@ async fn in_time(left: Duration, asking: impl Future<Output = store::Result<()>>
 
 /// Drives one run until it rests or is another worker's.
 async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (RunId, i64, String)) {
+    let is_halt_file_there = || (ports.is_halt_file_there)();
     let mut outcome: Option<(StepKey, Outcome)> = None;
     loop {
-        let step = Step {
+        let outcome_of_last = outcome.take();
+        let step = || Step {
             run,
             epoch,
             owner: owner.clone(),
-            outcome: outcome.take(),
-            is_halt_file_there: (ports.is_halt_file_there)(),
+            outcome: outcome_of_last.clone(),
+            is_halt_file_there: is_halt_file_there(),
         };
-        let Answer::Next(Some(work)) = ask(&engine, &Input::Step(step)).await else { return };
-        // An action that breaks has perhaps been sent: nobody knows.
-        let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
-        let acted = acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()));
+        let Answer::Next(Some(work)) = ask(&engine, || Input::Step(step())).await else { return };
+        // The commit may have taken its time, and the file is for when nothing else works.
+        let acted = if work.changes && is_halt_file_there() {
+            Outcome::Halted
+        } else {
+            // An action that breaks has perhaps been sent: nobody knows.
+            let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
+            acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()))
+        };
         outcome = Some((work.key.clone(), acted));
     }
 }
 
-/// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble.
-async fn ask(engine: &Engine, input: &Input) -> Answer {
+/// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble. Each try
+/// says how things stand by then.
+async fn ask(engine: &Engine, input: impl Fn() -> Input) -> Answer {
     loop {
-        match engine.submit(engine::Input::Run(input.clone())).await {
+        match engine.submit(engine::Input::Run(input())).await {
             Ok(engine::Answer::Run(answer)) => return answer,
             Ok(_) => return Answer::Done,
             Err(fault) => {

@@ -160,28 +160,36 @@ pub async fn by_id(reader: &mut Reader, id: RunId) -> Result<Option<Run>> {
     row.as_ref().map(run).transpose()
 }
 
-/// The run that was started under this key.
-pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option<Run>> {
-    let row = reader.row("select * from runs where trigger_key = $1", &[trigger_key.into()]).await?;
-    row.as_ref().map(run).transpose()
+/// The run that was started under this key, and where it stands.
+pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option<(RunId, RunState)>> {
+    let row = reader.row("select id, state from runs where trigger_key = $1", &[trigger_key.into()]).await?;
+    row.map(|row| Ok((RunId(row.int("id")?), row.parsed("state")?))).transpose()
 }
 
-/// The run of this runbook that is at work on the target.
-pub async fn at_work(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<Run>> {
+/// The run of this runbook that is at work on the target, and where it stands.
+pub async fn at_work(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<(RunId, RunState)>> {
     let row = reader
         .row(
-            "select * from runs where ended_at is null and runbook = $1 and service = $2 and environment = $3 \
+            "select id, state from runs where ended_at is null and runbook = $1 and service = $2 and environment = $3 \
              and mode <> 'observe' order by id limit 1",
             &[runbook.into(), (&target.service).into(), (&target.environment).into()],
         )
         .await?;
-    row.as_ref().map(run).transpose()
+    row.map(|row| Ok((RunId(row.int("id")?), row.parsed("state")?))).transpose()
 }
 
-/// Every run that has not ended, oldest first.
+/// Every run that has not ended, oldest first. One that cannot be read is left out and logged: it must not keep people
+/// from halting or listing the others.
 pub async fn open(reader: &mut Reader) -> Result<Vec<Run>> {
     let rows = reader.rows("select * from runs where ended_at is null order by id", &[]).await?;
-    rows.iter().map(run).collect()
+    let mut open = Vec::new();
+    for row in &rows {
+        match run(row) {
+            Ok(run) => open.push(run),
+            Err(fault) => tracing::error!(%fault, run = row.int("id").ok(), "a run cannot be read"),
+        }
+    }
+    Ok(open)
 }
 
 /// The runs of an incident, oldest first.

@@ -182,7 +182,8 @@ impl timeline::Event for Event {
             Event::UndoAsked { run, steps } => format!("Asked {run} to undo `{}`", steps.join("`, `")),
             Event::CancelAsked { run } => format!("Cancelled {run}"),
             Event::RunEnded { runbook, target, state, reason, detail, .. } => {
-                let is_plain = matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
+                let is_plain =
+                    detail.is_empty() && matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
                 let why = if is_plain { String::new() } else { format!(": `{reason}`{}", because(*reason, detail)) };
                 format!("Ended runbook `{runbook}` on `{target}` as `{state}`{why}")
             }

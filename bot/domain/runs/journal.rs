@@ -271,6 +271,11 @@ impl Journal {
         changed && !undone
     }
 
+    /// The names of the steps that stand, in their order.
+    pub fn standing<'a>(&'a self, plan: &'a Plan) -> Vec<&'a str> {
+        plan.steps.iter().filter(|step| self.stands(step)).map(|step| step.name.as_str()).collect()
+    }
+
     /// The steps that stand and can be taken back, newest first.
     pub fn undoable<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Step> {
         plan.steps.iter().rev().filter(|step| step.undo.is_some() && self.stands(step))

@@ -15,6 +15,7 @@ mod facts;
 mod finish;
 mod halt;
 mod names;
+mod render;
 mod settle;
 mod start;
 #[cfg(test)]

@@ -100,6 +100,10 @@ pub(super) async fn answer(
     let step = record.as_ref().map(|record| record.key.clone());
     case.tell(actor.clone(), &Event::RunResumed { run: id, answer: answer.word().to_owned(), step }).await?;
     case.run.revision += 1;
+    if matches!(answer, Answer::Undo | Answer::Retry | Answer::Skip) {
+        // Somebody wants it to go on: an earlier wish to stop it is over.
+        case.run.cancelled_by = None;
+    }
     let by = format!("by {}", person.id);
     match answer {
         Answer::Undo => {

@@ -143,12 +143,12 @@ pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::
         None if mode == Mode::Observe => None,
         None => runs::at_work(context.tx, &plan.name, &target).await?,
     };
-    if let Some(run) = same {
+    if let Some((run, _)) = same {
         if let Some(cause) = &wish.cause {
-            let event = Event::RunAttached { run: run.id, runbook: plan.name.clone(), by_alert: cause.name.clone() };
+            let event = Event::RunAttached { run, runbook: plan.name.clone(), by_alert: cause.name.clone() };
             context.tell_of(wish.incident, Draft::new(wish.requested_by.clone(), &event)).await?;
         }
-        return Ok(Started::Attached(run.id));
+        return Ok(Started::Attached(run));
     }
     let about = facts::Subject {
         run: None,

@@ -36,13 +36,17 @@ pub(super) async fn review(config: &Path, bot: &Bot, incident: IncidentId) -> Re
     Ok(file.or_else(|| reply["text"].as_str()).unwrap_or_default().to_owned())
 }
 
-/// Orders a halt with this reason, or lifts it: by the file, and by telling the bot if it can be reached.
-pub(super) async fn halt(
-    config: &Path,
-    bot: &Bot,
-    store: Option<PathBuf>,
-    reason: Option<&str>,
-) -> Result<(), Failure> {
+/// What is to become of the halt, and why.
+#[derive(Clone, Copy)]
+pub(super) enum Order<'a> {
+    /// Nothing is changed any more.
+    Halt(&'a str),
+    /// It is over.
+    Lift(&'a str),
+}
+
+/// Orders a halt, or lifts it: by the file, and by telling the bot if it can be reached.
+pub(super) async fn halt(config: &Path, bot: &Bot, store: Option<PathBuf>, order: Order<'_>) -> Result<(), Failure> {
     let store = store.unwrap_or_else(|| config.parent().unwrap_or(Path::new("")).join(settings(config).store.path));
     let file = halt_file::file_of(&store);
     let failed = |error: std::io::Error| {
@@ -51,22 +55,25 @@ pub(super) async fn halt(
             file.display()
         ))
     };
-    let line = if let Some(reason) = reason {
-        halt_file::order(&file, reason).map_err(failed)?;
-        print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
-        format!("/halt reason:{}", quoted(reason))
-    } else {
-        let was_there = halt_file::lift(&file).map_err(failed)?;
-        let what = if was_there { "is taken away" } else { "was not there" };
-        print(&format!("`{}` {what}", file.display()));
-        "/halt reason:lift".to_owned()
+    let line = match order {
+        Order::Halt(reason) => {
+            halt_file::order(&file, reason).map_err(failed)?;
+            print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
+            format!("/halt reason:{}", quoted(reason))
+        }
+        Order::Lift(reason) => {
+            let was_there = halt_file::lift(&file).map_err(failed)?;
+            let what = if was_there { "is taken away" } else { "was not there" };
+            print(&format!("`{}` {what}", file.display()));
+            format!("/halt lift:{}", quoted(reason))
+        }
     };
     match ask(config, bot, &line, None).await {
         Ok(reply) => print(reply["text"].as_str().unwrap_or_default()),
         Err(Failure::Refused(text) | Failure::Unreachable(text)) => {
-            let what = match reason {
-                Some(_) => "Only the file holds the halt: the bot was not told",
-                None => "Only the file was taken away: a halt that was ordered in chat still stands",
+            let what = match order {
+                Order::Halt(_) => "Only the file holds the halt: the bot was not told",
+                Order::Lift(_) => "Only the file was taken away: a halt that was ordered in chat still stands",
             };
             let mut out = std::io::stderr().lock();
             let _nobody_reads = writeln!(out, "{what}\n{text}");

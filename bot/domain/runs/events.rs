@@ -188,7 +188,10 @@ impl timeline::Event for Event {
                 format!("Ended runbook `{runbook}` on `{target}` as `{state}`{why}")
             }
             Event::HaltOrdered { scope, reason } => format!("Halted {}: {}", covered(scope), cut(reason)),
-            Event::HaltLifted { scope, .. } => format!("Lifted the halt of {}", covered(scope)),
+            Event::HaltLifted { scope, reason } => {
+                let why = reason.as_ref().map(|reason| format!(": {}", cut(reason))).unwrap_or_default();
+                format!("Lifted the halt of {}{why}", covered(scope))
+            }
         }
     }
 }

@@ -84,18 +84,18 @@ async fn reads_end(case: &mut Case<'_, '_>) -> store::Result<()> {
     Ok(())
 }
 
-/// Lifts a halt. Says whether there was one.
+/// Lifts a halt, for this reason. Says whether there was one.
 pub(super) async fn lift(
     context: &mut Context<'_>,
     service: Option<&str>,
-    reason: Option<&str>,
+    reason: &str,
     person: &PersonId,
 ) -> store::Result<bool> {
     let scope = service.unwrap_or(EVERYTHING);
     if !halts::lift(context.tx, scope).await? {
         return Ok(false);
     }
-    let event = Event::HaltLifted { scope: scope.to_owned(), reason: reason.map(str::to_owned) };
+    let event = Event::HaltLifted { scope: scope.to_owned(), reason: Some(reason.to_owned()) };
     let draft = Draft::new(Actor::Person(person.clone()), &event);
     timeline::append(context.tx, Chain::System, context.now, &draft).await?;
     Ok(true)

@@ -195,13 +195,15 @@ async fn a_halt_stops_in_the_middle_and_lifting_it_resumes_nothing() {
     let mut bench = bench.restart().await;
     bench.pass(MINUTE).await;
     assert_eq!(bench.run(1).await.state, RunState::InDoubt);
-    let refused = bench.says("ana", "/halt lift").await.unwrap_err();
+    let refused = bench.says("ana", "/halt lift:fixed").await.unwrap_err();
     assert!(refused.to_string().contains("administer"), "{refused}");
     bench.says("ana", "/runbook answer RUN-1 happened").await.unwrap();
     bench.work().await;
     let run = bench.run(1).await;
     assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::Halted)));
-    bench.says("chief", "/halt lift").await.unwrap();
+    bench.says("chief", "/halt lift:fixed").await.unwrap();
+    let told = bench.entries(Chain::System).await;
+    assert!(told.iter().any(|entry| entry.draft.text == "Lifted the halt of everything: fixed"), "{told:?}");
     bench.pass(MINUTE).await;
     assert_eq!(bench.world.service().sent.len(), 1);
     bench.world.halt_file.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -12,7 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Input, Outcome, Ports, Step, actions, decide::LEASE};
 use crate::{
-    domain::{ids::RunId, runs::StepKey, time::Time},
+    domain::{
+        ids::RunId,
+        runs::{StepKey, StepRecord},
+        time::Time,
+    },
     engine::{self, Engine},
     store::{self, Wake, runs},
 };
@@ -148,6 +152,7 @@ async fn in_time(left: Duration, asking: impl Future<Output = store::Result<()>>
 /// Drives one run until it rests or is another worker's.
 async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (RunId, i64, String)) {
     let is_halt_file_there = || (ports.is_halt_file_there)();
+    end_leftovers(&engine, &ports, run, epoch).await;
     let mut outcome: Option<(StepKey, Outcome)> = None;
     loop {
         let outcome_of_last = outcome.take();
@@ -171,6 +176,25 @@ async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (Run
     }
 }
 
+/// Ends the programs that whoever drove the run before has left running: what is looked for or sent again must not be
+/// happening at the same time.
+async fn end_leftovers(engine: &Engine, ports: &Ports, run: RunId, epoch: i64) {
+    let journal = loop {
+        let read = async { runs::journal(&mut engine.read().await?, run).await };
+        match read.await {
+            Ok(journal) => break journal,
+            Err(fault) => {
+                tracing::error!(%fault, "a run cannot be read");
+                after_trouble(engine).await;
+            }
+        }
+    };
+    let is_left = |record: &&StepRecord| record.is_open() && record.epoch < epoch && record.action == "shell";
+    for record in journal.0.iter().filter(is_left) {
+        ports.programs.end(&record.effect).await;
+    }
+}
+
 /// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble. Each try
 /// says how things stand by then.
 async fn ask(engine: &Engine, input: impl Fn() -> Input) -> Answer {
@@ -180,12 +204,16 @@ async fn ask(engine: &Engine, input: impl Fn() -> Input) -> Answer {
             Ok(_) => return Answer::Done,
             Err(fault) => {
                 tracing::error!(%fault, "a run cannot go on");
-                let at: Time = engine.now() + AFTER_TROUBLE;
-                tokio::select! {
-                    () = engine.clock().sleep_until(at) => {}
-                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
-                }
+                after_trouble(engine).await;
             }
         }
+    }
+}
+
+async fn after_trouble(engine: &Engine) {
+    let at: Time = engine.now() + AFTER_TROUBLE;
+    tokio::select! {
+        () = engine.clock().sleep_until(at) => {}
+        () = tokio::time::sleep(AFTER_TROUBLE) => {}
     }
 }

@@ -129,6 +129,8 @@ impl Programs for World {
         let stdout = json!({ "argv": program.argv, "env": seen }).to_string();
         ProgramOutcome::Exited { code: 0, stdout, stderr: String::new() }
     }
+
+    async fn end(&self, _key: &str) {}
 }
 
 impl Secrets for World {

@@ -4,6 +4,7 @@
 //! without values; templates and conditions are kept as text and were compiled once by the check.
 
 mod step;
+mod uses;
 
 use std::time::Duration;
 

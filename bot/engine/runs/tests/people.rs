@@ -7,6 +7,7 @@ use super::{
     plans::{ROLLBACK, TWICE},
 };
 use crate::domain::{
+    routes::{Pick, Route},
     runbooks::plan::Mode,
     runs::{Event, Reason, RunState},
 };
@@ -266,4 +267,30 @@ async fn observe_heeds_conditions() {
         })
         .collect();
     assert_eq!(told, [("second".to_owned(), false), ("third".to_owned(), true)]);
+}
+
+/// Whoever can write a label must not be able to choose what is changed.
+#[tokio::test]
+async fn a_label_cannot_aim_a_run_at_a_service_that_nobody_named() {
+    let aimed = |kind: &str| {
+        let inputs = format!("inputs: {{ service: {{ type: {kind}, label: alertname }} }}\n");
+        TWICE.replace("target: { service: checkout", &format!("{inputs}target: {{ service: \"{{{{ service }}}}\""))
+    };
+    for kind in ["service", "text"] {
+        for (named, is_started) in [(None, true), (Some("checkout"), false), (Some("Errors"), true)] {
+            let mut rules = rules(&[&aimed(kind)]);
+            rules.routes.extend(named.map(|name| Route {
+                name: "other".to_owned(),
+                matchers: vec!["alertname=other".parse().unwrap()],
+                service: Some(Pick::Fixed(name.to_owned())),
+                ..Route::default()
+            }));
+            let mut bench = Bench::new(rules).await;
+            bench.alert("Errors", true).await;
+            bench.work().await;
+            assert_eq!(bench.runs().await.len(), usize::from(is_started), "{kind} {named:?}");
+            let why = bench.says("ana", "/why incident:INC-1").await.unwrap();
+            assert_eq!(why.contains("`Errors` is not a service of the configuration"), !is_started, "{why}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::domain::{
 
 const LONGEST_ATTEMPT: Duration = Duration::from_hours(1);
 /// How often an `until` may look: each look is a row of the journal, which is read whole at each step.
-const MOST_LOOKS: u128 = 1_000;
+const MOST_LOOKS: u64 = 1_000;
 
 /// The steps, each with the names that those before it give; what is wrong with one is told and leaves a gap.
 pub(super) fn steps(reader: &mut Reader<'_>, file: &File, mut names: Names) -> Vec<Option<Step>> {
@@ -118,10 +118,10 @@ fn until(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, reads: bool)
     if every.value > timeout.value {
         reader.problem(every.place, "`every` is longer than `timeout`");
     }
-    let looks = timeout.value.as_millis() / every.value.as_millis().max(1);
+    let looks = timeout.value.as_secs() / every.value.as_secs().max(1);
     if looks > MOST_LOOKS {
         let what = format!("`until` would look {looks} times, more than {MOST_LOOKS}");
-        let least = Duration::from_secs(timeout.value.as_secs().div_ceil(MOST_LOOKS as u64));
+        let least = Duration::from_secs(timeout.value.as_secs().div_ceil(MOST_LOOKS));
         let hint = format!("look less often, e.g. `every: {}`, or give up sooner", duration::compact(least));
         reader.hinted(every.place, what, hint);
     }

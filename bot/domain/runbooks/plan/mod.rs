@@ -295,7 +295,9 @@ impl Plan {
             let others = step.undo.iter().chain(step.probe.as_ref().map(|probe| &probe.call));
             let calls = others.map(|call| (call.action.as_str(), &call.with));
             for (action, with) in std::iter::once((step.action.as_str(), &step.with)).chain(calls) {
-                naming(action, with).into_iter().for_each(|part| secrets_in(part, &mut names));
+                for part in naming(action, with) {
+                    secrets_in(part, &mut names);
+                }
             }
         }
         names.sort();

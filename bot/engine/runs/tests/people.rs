@@ -261,9 +261,12 @@ async fn observe_heeds_conditions() {
         .events()
         .await
         .into_iter()
-        .filter_map(|event| match event {
-            Event::StepObserved { name, with, .. } => Some((name, with.get("unknown").is_some())),
-            _ => None,
+        .filter_map(|event| {
+            if let Event::StepObserved { name, with, .. } = event {
+                Some((name, with.get("unknown").is_some()))
+            } else {
+                None
+            }
         })
         .collect();
     assert_eq!(told, [("second".to_owned(), false), ("third".to_owned(), true)]);

@@ -105,7 +105,13 @@ pub struct HttpAnswer {
 pub trait Programs: Send + Sync {
     /// Runs a program to its end, or kills it with everything it started when the time is over or the future is dropped.
     async fn run(&self, program: Program) -> ProgramOutcome;
+    /// Ends what an earlier life of the bot started with this value in the variable [`KEY`] and left running, with
+    /// everything in its process groups. Only Linux tells of a process what it was started with; elsewhere nothing is ended.
+    async fn end(&self, key: &str);
 }
+
+/// The variable of its environment that tells a program the idempotency key of its effect.
+pub const KEY: &str = "FIREWARDEN_KEY";
 
 /// A program to be run. Its environment is what is named here and `PATH`, `HOME`, `LANG`, `TZ` of the bot.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::domain::{
     alerts, incidents,
     people::{Capability, Person, PersonId},
     reviews,
-    routes::Route,
+    routes::{Pick, Route},
 };
 
 /// Everything that decisions are made by and that people can change while the bot runs.
@@ -33,6 +33,17 @@ pub struct Rules {
     pub reviews: reviews::Templates,
     /// How the bot itself is; the engine puts its own here.
     pub signs: Signs,
+}
+
+impl Rules {
+    /// The services that the configuration names: in its routes, and in what its sources may set off. None means that
+    /// nobody wrote any down.
+    pub fn services(&self) -> BTreeSet<&str> {
+        let routes = self.routes.iter().chain([&self.default_route]);
+        let of_routes = routes.filter_map(|route| route.service.as_ref()).flat_map(Pick::texts);
+        let of_sources = self.scopes.values().filter_map(|scope| scope.services.as_ref()).flatten();
+        of_routes.chain(of_sources.map(String::as_str)).collect()
+    }
 }
 
 /// What a source of alerts may set off.

@@ -137,6 +137,16 @@ pub async fn driven_by(reader: &mut Reader, owner: &str) -> Result<Vec<(RunId, i
     rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
 }
 
+/// Takes a run from this worker, unless it is another's by now, or in another epoch.
+pub async fn let_go(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<()> {
+    tx.execute(
+        "update runs set owner = null, lease_until = null where id = $1 and epoch = $2 and owner = $3",
+        &[id.0.into(), epoch.into(), owner.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Takes every run from its worker. Only for a process that knows that no other one lives, as the file's lock proves.
 pub async fn orphan(tx: &mut Tx) -> Result<u64> {
     tx.wake(Wake::Runs);
@@ -150,28 +160,36 @@ pub async fn by_id(reader: &mut Reader, id: RunId) -> Result<Option<Run>> {
     row.as_ref().map(run).transpose()
 }
 
-/// The run that was started under this key.
-pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option<Run>> {
-    let row = reader.row("select * from runs where trigger_key = $1", &[trigger_key.into()]).await?;
-    row.as_ref().map(run).transpose()
+/// The run that was started under this key, and where it stands.
+pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option<(RunId, RunState)>> {
+    let row = reader.row("select id, state from runs where trigger_key = $1", &[trigger_key.into()]).await?;
+    row.map(|row| Ok((RunId(row.int("id")?), row.parsed("state")?))).transpose()
 }
 
-/// The run of this runbook that is at work on the target.
-pub async fn at_work(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<Run>> {
+/// The run of this runbook that is at work on the target, and where it stands.
+pub async fn at_work(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<(RunId, RunState)>> {
     let row = reader
         .row(
-            "select * from runs where ended_at is null and runbook = $1 and service = $2 and environment = $3 \
+            "select id, state from runs where ended_at is null and runbook = $1 and service = $2 and environment = $3 \
              and mode <> 'observe' order by id limit 1",
             &[runbook.into(), (&target.service).into(), (&target.environment).into()],
         )
         .await?;
-    row.as_ref().map(run).transpose()
+    row.map(|row| Ok((RunId(row.int("id")?), row.parsed("state")?))).transpose()
 }
 
-/// Every run that has not ended, oldest first.
+/// Every run that has not ended, oldest first. One that cannot be read is left out and logged: it must not keep people
+/// from halting or listing the others.
 pub async fn open(reader: &mut Reader) -> Result<Vec<Run>> {
     let rows = reader.rows("select * from runs where ended_at is null order by id", &[]).await?;
-    rows.iter().map(run).collect()
+    let mut open = Vec::new();
+    for row in &rows {
+        match run(row) {
+            Ok(run) => open.push(run),
+            Err(fault) => tracing::error!(%fault, run = row.int("id").ok(), "a run cannot be read"),
+        }
+    }
+    Ok(open)
 }
 
 /// The runs of an incident, oldest first.

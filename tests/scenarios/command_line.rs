@@ -22,7 +22,7 @@ fn a_halt_is_never_written_where_no_bot_looks_for_it() {
 
     shell.write("bot.db", "");
     shell.write("firewarden.toml", "[store]\npath = \"bot.db\"\n[web]\nlisten = \"127.0.0.1:1\"\nlissten = \"\n");
-    let lifted = shell.runs(&["halt", "--lift"]);
+    let lifted = shell.runs(&["halt", "--lift", "it works again"]);
     assert_eq!(lifted.code, 0, "{lifted:?}");
     assert!(lifted.out.contains("is taken away") && !file.exists(), "a broken configuration still serves: {lifted:?}");
     assert!(!lifted.err.contains("There is no store at"), "{}", lifted.err);

@@ -15,20 +15,7 @@ use firewarden::{
 };
 use futures::{StreamExt, stream};
 
-use crate::world::{Config, Fault, Moment, Which, World, alert, is_installed, left_out};
-
-/// A runbook, and the alert that sets it off.
-#[derive(Debug, Clone, Copy)]
-struct Case {
-    runbook: &'static str,
-    alert: &'static str,
-}
-
-const CASES: [Case; 3] = [
-    Case { runbook: "rollback-service", alert: "CheckoutErrorRate" },
-    Case { runbook: "scale-service", alert: "CheckoutSaturated" },
-    Case { runbook: "restart-service", alert: "CheckoutStuck" },
-];
+use crate::world::{Config, Fault, Moment, Shipped, Which, World, alert, is_installed, left_out};
 
 /// Where the bot is killed.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +34,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Nothing acknowledged is lost and nothing happens twice, wherever a request is cut off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_at_any_request_every_effect_happens_once() {
-    for case in CASES {
+    for case in &Shipped::all() {
         for moment in [Moment::Before, Moment::After] {
             sweep(case, |place| Kill::Request(place, moment)).await;
         }
@@ -61,36 +48,34 @@ async fn killed_at_any_commit_every_effect_happens_once() {
         left_out("killing the bot at every commit", "`strace`");
         return;
     }
-    for case in CASES {
+    for case in &Shipped::all() {
         sweep(case, Kill::Commit).await;
     }
 }
 
 /// Tells the story with each kill until one does not strike any more.
-async fn sweep(case: Case, kill: impl Fn(usize) -> Kill) {
+async fn sweep(case: &Shipped, kill: impl Fn(usize) -> Kill) {
     let begun = Instant::now();
     let mut told = stream::iter((1..=LONGEST).map(&kill)).map(|kill| survives(case, kill)).buffered(AT_ONCE);
     let mut kills = 0;
     while let Some(was_killed) = told.next().await {
         if !was_killed {
-            println!("{}: survived {kills} kills in {:.0?}: {:?}", case.runbook, begun.elapsed(), kill(1));
+            println!("{}: survived {kills} kills in {:.0?}: {:?}", case.plan.name, begun.elapsed(), kill(1));
             assert!(kills > 0, "nothing was killed");
             return;
         }
         kills += 1;
     }
-    panic!("{}: {LONGEST} kills and no end", case.runbook);
+    panic!("{}: {LONGEST} kills and no end", case.plan.name);
 }
 
 /// Tells the story of one run with one kill; whether it struck.
-async fn survives(case: Case, kill: Kill) -> bool {
+async fn survives(case: &Shipped, kill: Kill) -> bool {
     let world = World::prepare_at_noon(Config::default()).await;
-    world.note(&format!("{}: {kill:?}", case.runbook));
+    world.note(&format!("{}: {kill:?}", case.plan.name));
     // Killed processes leave no time to log what they were about to.
     world.announce("");
-    if case.runbook == "rollback-service" {
-        world.service.checkout.release("v43", true);
-    }
+    case.trouble(&world);
     let under = match kill {
         Kill::Request(number, moment) => {
             let bot = world.bot.clone();
@@ -110,6 +95,7 @@ async fn survives(case: Case, kill: Kill) -> bool {
     if world.bot.is_alive() {
         world.bot.stop().await.unwrap_or_else(|| panic!("the bot does not end"));
     }
+    assert!(!world.bot.log().contains("panicked at"), "{}", world.bot.log());
     holds(&world, case).await;
     was_killed
 }
@@ -126,13 +112,13 @@ enum Owed {
 /// How far a story is told.
 struct Telling<'a> {
     world: &'a World,
-    case: Case,
+    case: &'a Shipped,
     owed: Owed,
     was_killed: bool,
 }
 
 impl<'a> Telling<'a> {
-    fn of(world: &'a World, case: Case) -> Self {
+    fn of(world: &'a World, case: &'a Shipped) -> Self {
         Self { world, case, owed: Owed::Alert, was_killed: false }
     }
 
@@ -140,7 +126,7 @@ impl<'a> Telling<'a> {
     async fn tell(mut self) -> bool {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < deadline, "{} does not come to an end", self.case.runbook);
+            assert!(Instant::now() < deadline, "{} does not come to an end", self.case.plan.name);
             if !self.world.bot.is_alive() {
                 assert!(!self.was_killed, "the bot died once more");
                 self.was_killed = true;
@@ -196,9 +182,9 @@ fn state(seen: &str) -> Option<&str> {
 }
 
 /// What holds of the world and the journal once a story is over.
-async fn holds(world: &World, case: Case) {
+async fn holds(world: &World, case: &Shipped) {
     let effects = world.service.checkout.effects();
-    assert_eq!(effects.len(), 1, "{} changes the service once: {effects:?}", case.runbook);
+    assert_eq!(effects.len(), 1, "{} changes the service once: {effects:?}", case.plan.name);
     let store = world.store().await;
     let mut reader = store.read().await.unwrap();
 

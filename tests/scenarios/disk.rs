@@ -9,9 +9,18 @@ use std::{
 use axum::{Router, extract::State, routing::post};
 use tokio::net::TcpListener;
 
-use crate::world::{Config, World, alert, config, http, is_installed, left_out, until};
+use crate::world::{Config, Fault, Moment, Which, World, alert, config, http, is_installed, left_out, until};
 
 type Heard = Arc<Mutex<Vec<String>>>;
+
+/// What the log says while nothing can be written.
+const ERRORS: [&str; 5] = [
+    "the outbox cannot be worked on",
+    "runs cannot be taken over",
+    "timers cannot be looked at",
+    "leases of runs",
+    "a run cannot go on",
+];
 
 /// Whoever gets the plain POST of an emergency.
 async fn listener() -> (String, Heard) {
@@ -91,9 +100,7 @@ async fn a_full_disk_is_refused_told_and_survived() {
     }
     let (url, heard) = listener().await;
     let world = World::start_with(Config::default().with(&format!("[emergency]\nurl = \"{url}\"\n"))).await;
-    let errors =
-        ["the outbox cannot be worked on", "runs cannot be taken over", "timers cannot be looked at", "leases of runs"];
-    for error in errors {
+    for error in ERRORS {
         world.announce(error);
     }
     assert_eq!(sends(&world, "CheckoutLatency").await.0, 202);
@@ -158,5 +165,36 @@ async fn a_disk_that_hangs_makes_the_bot_unready() {
     world.sees("/bot health", "The bot is well").await;
     world.kill();
     world.restart().await;
+    world.finish().await;
+}
+
+/// A worker that cannot renew its leases stops what is in flight, for others may take it over. When it is the only one,
+/// it has to take it up itself once there is room again: a run that nobody drives holds its target for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_flight_is_taken_up_again_when_there_is_room() {
+    if !is_installed("strace") {
+        left_out("a run on a full disk", "`strace`");
+        return;
+    }
+    let world = World::at_noon().await;
+    for error in ERRORS {
+        world.announce(error);
+    }
+    world.service.checkout.release("v43", true);
+    world.alertmanager().fires(&alert("CheckoutErrorRate").service("checkout")).await;
+    world.run_comes_to("RUN-1", "waiting for people", Duration::from_mins(1)).await;
+    world.service.plan(Which::Next("POST", "/deployments"), Moment::After, Fault::Hang);
+    world.does("ben", "/runbook answer question:APR-1 answer:approve").await;
+    assert!(until(20, async || world.service.checkout.live() == "v42").await, "the request is in flight");
+
+    let Some(disk) = IllDisk::full(&world).await else {
+        left_out("a run on a full disk", "the right to trace processes");
+        return;
+    };
+    world.passes(Duration::from_secs(40)).await;
+    assert!(world.bot.log().contains("the leases of runs have run out"), "the worker stops its own work first");
+    drop(disk);
+    world.run_comes_to("RUN-1", "done", Duration::from_mins(5)).await;
+    assert_eq!(world.service.calls_of("POST", "/deployments"), 1, "it was looked for, not sent again");
     world.finish().await;
 }

@@ -94,6 +94,8 @@ async fn what_cannot_be_looked_for_is_asked_about_and_every_answer_works() {
     assert!(told.contains("did-not-happen"), "{told}");
     let told = world.is_refused("ben", "/runbook run runbook:deploy-once inputs:to=v45").await;
     assert!(told.contains("RUN-1"), "the target stays locked: {told}");
+    let told = world.is_refused("ben", "/runbook answer question:RUN-1 answer:happened").await;
+    assert!(told.contains("later steps read `id`") && told.contains("output:"), "{told}");
     world.does("ben", r#"/runbook answer question:RUN-1 answer:happened output:"{\"id\":\"d-3\"}""#).await;
     world.run_comes_to("RUN-1", "done", MINUTE).await;
     assert_eq!(service.calls_of("POST", "/deployments"), 1);

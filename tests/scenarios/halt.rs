@@ -68,9 +68,9 @@ async fn a_halt_holds_over_a_kill_and_resumes_nothing_when_lifted() {
     let told = world.is_refused("ana", "/runbook run runbook:restart-service").await;
     assert!(told.contains("halt") || told.contains("RUN-1"), "{told}");
 
-    let told = world.is_refused("ben", "/halt reason:lift").await;
+    let told = world.is_refused("ben", "/halt lift:\"it works again\"").await;
     assert!(told.contains("administer"), "{told}");
-    world.does("chris", "/halt reason:lift").await;
+    world.does("chris", "/halt lift:\"it works again\"").await;
     goes_on_when_asked(&world).await;
     world.finish().await;
 }
@@ -84,7 +84,9 @@ async fn a_halt_ordered_while_the_bot_is_down_holds_when_it_comes_back() {
     assert!(is_done && said.contains("Halted"), "{said}");
     world.restart().await;
     nothing_starts(&world).await;
-    let (is_done, said) = world.program("chris", &["halt", "--lift"]).await;
+    let told = world.is_refused("chris", "/halt deploys are broken").await;
+    assert!(told.contains("in quotes"), "no word of a reason becomes the name of a service: {told}");
+    let (is_done, said) = world.program("chris", &["halt", "--lift", "it works again"]).await;
     assert!(is_done, "{said}");
     goes_on_when_asked(&world).await;
     world.finish().await;

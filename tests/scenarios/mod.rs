@@ -9,6 +9,7 @@ mod discord_emulator;
 mod disk;
 mod doubt;
 mod example_service;
+mod failure;
 mod halt;
 mod injection;
 mod main_job;

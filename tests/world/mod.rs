@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod prometheus;
+mod runbooks;
 mod runs;
 pub(crate) mod shell;
 
@@ -43,6 +44,7 @@ pub(crate) use self::{
     checkout::{ExampleService, Fault, Moment, Which},
     clock::Hand,
     config::Config,
+    runbooks::Shipped,
 };
 
 /// How long an effect is waited for.

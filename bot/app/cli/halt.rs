@@ -10,14 +10,18 @@ use std::{
 use super::{Bot, Failure, remote, say as print};
 use crate::app::halt as halt_file;
 
-/// Orders a halt with this reason, or lifts it: by the file, and by telling the bot if it can be reached.
-pub(super) async fn halt(
-    config: &Path,
-    bot: &Bot,
-    store: Option<PathBuf>,
-    reason: Option<&str>,
-) -> Result<(), Failure> {
-    let store = store.map_or_else(|| store_of(config, reason.is_some()), Ok)?;
+/// What is to become of the halt, and why.
+#[derive(Clone, Copy)]
+pub(super) enum Order<'a> {
+    /// Nothing is changed any more.
+    Halt(&'a str),
+    /// It is over.
+    Lift(&'a str),
+}
+
+/// Orders a halt, or lifts it: by the file, and by telling the bot if it can be reached.
+pub(super) async fn halt(config: &Path, bot: &Bot, store: Option<PathBuf>, order: Order<'_>) -> Result<(), Failure> {
+    let store = store.map_or_else(|| store_of(config, order), Ok)?;
     // Whoever finds the message in a scrollback has to know which file it was.
     let store = std::path::absolute(&store).unwrap_or(store);
     let file = halt_file::file_of(&store);
@@ -27,15 +31,18 @@ pub(super) async fn halt(
             file.display()
         ))
     };
-    let line = if let Some(reason) = reason {
-        halt_file::order(&file, reason).map_err(failed)?;
-        print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
-        format!("/halt reason:{}", quoted(reason))
-    } else {
-        let was_there = halt_file::lift(&file).map_err(failed)?;
-        let what = if was_there { "is taken away" } else { "was not there" };
-        print(&format!("`{}` {what}", file.display()));
-        "/halt reason:lift".to_owned()
+    let line = match order {
+        Order::Halt(reason) => {
+            halt_file::order(&file, reason).map_err(failed)?;
+            print(&format!("Halted: nothing is changed while `{}` is there", file.display()));
+            format!("/halt reason:{}", quoted(reason))
+        }
+        Order::Lift(reason) => {
+            let was_there = halt_file::lift(&file).map_err(failed)?;
+            let what = if was_there { "is taken away" } else { "was not there" };
+            print(&format!("`{}` {what}", file.display()));
+            format!("/halt lift:{}", quoted(reason))
+        }
     };
     if !store.is_file() {
         warn(&format!(
@@ -47,9 +54,9 @@ pub(super) async fn halt(
     match remote::ask(config, bot, &line, None).await {
         Ok(reply) => print(reply["text"].as_str().unwrap_or_default()),
         Err(Failure::Refused(text) | Failure::Unreachable(text)) => {
-            let what = match reason {
-                Some(_) => "Only the file holds the halt: the bot was not told",
-                None => "Only the file was taken away: a halt that was ordered in chat still stands",
+            let what = match order {
+                Order::Halt(_) => "Only the file holds the halt: the bot was not told",
+                Order::Lift(_) => "Only the file was taken away: a halt that was ordered in chat still stands",
             };
             warn(&format!("{what}\n{text}"));
         }
@@ -59,9 +66,12 @@ pub(super) async fn halt(
 }
 
 /// The store that the configuration names, even if it is broken elsewhere; never one that is only guessed.
-fn store_of(config: &Path, is_order: bool) -> Result<PathBuf, Failure> {
+fn store_of(config: &Path, order: Order<'_>) -> Result<PathBuf, Failure> {
     let text = std::fs::read_to_string(config).map_err(|error| {
-        let what = if is_order { "Not halted" } else { "Not lifted" };
+        let what = match order {
+            Order::Halt(_) => "Not halted",
+            Order::Lift(_) => "Not lifted",
+        };
         Failure::Refused(format!(
             "{what}: `{}`, which would say where the store is, cannot be read: {error}\n\
              hint: name the configuration with `--config`, or the store itself with `--store`",

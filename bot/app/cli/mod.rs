@@ -118,9 +118,9 @@ watched to their end. Lifting it starts nothing again by itself: each run waits 
         /// Why, for whoever finds it.
         #[arg(long, default_value = "halted from the command line")]
         reason: String,
-        /// Take the halt back.
-        #[arg(long, conflicts_with = "reason")]
-        lift: bool,
+        /// Take the halt back, and say why.
+        #[arg(long, value_name = "WHY", conflicts_with = "reason")]
+        lift: Option<String>,
         /// The store, if the configuration cannot be read.
         #[arg(long, value_name = "FILE")]
         store: Option<PathBuf>,
@@ -227,7 +227,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Say { line, key, bot } => remote::say(&cli.config, &bot, &line.join(" "), key).await,
         Command::Review { incident, out, bot } => review::write(&cli.config, &bot, incident, out.as_deref()).await,
         Command::Halt { reason, lift, store, bot } => {
-            halt::halt(&cli.config, &bot, store, if lift { None } else { Some(&reason) }).await
+            let order = lift.as_deref().map_or(halt::Order::Halt(&reason), halt::Order::Lift);
+            halt::halt(&cli.config, &bot, store, order).await
         }
         Command::Verify => store::verify(&cli.config).await,
         Command::Route(RouteCommand::Test { labels }) => route::test(&cli.config, &labels),

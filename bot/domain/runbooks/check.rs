@@ -272,16 +272,15 @@ fn named_people(by: &[super::plan::Approver]) -> Option<u32> {
     if people && !by.is_empty() { u32::try_from(by.len()).ok() } else { None }
 }
 
-/// In mode `ask`, nothing is changed before people agreed.
+/// Nothing is changed before the people agreed who are to be asked; in mode `ask`, somebody is.
 fn consent(reader: &mut Reader<'_>, file: &File, steps: &[Option<Step>]) {
-    if file.mode != Mode::Ask {
-        return;
-    }
     let Some(first) = steps.iter().position(|step| step.as_ref().is_some_and(|step| !step.reads())) else { return };
     let place = file.steps.get(first).and_then(|step| step.place);
     let Some(approval) = &file.approval else {
-        let hint = "add `approval: { before: …, by: [\"role:on-call\"] }`, or choose `mode: auto`";
-        reader.hinted(file.place, "in mode `ask` somebody must agree, and there is no `approval`", hint);
+        if file.mode == Mode::Ask {
+            let hint = "add `approval: { before: …, by: [\"role:on-call\"] }`, or choose `mode: auto`";
+            reader.hinted(file.place, "in mode `ask` somebody must agree, and there is no `approval`", hint);
+        }
         return;
     };
     let asked = approval.before.as_ref().and_then(|before| {

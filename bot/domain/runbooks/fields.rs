@@ -290,6 +290,10 @@ fn data(reader: &mut Reader<'_>, names: &Names, node: &Node) {
     match &node.data {
         Data::Text(text) => template(reader, names, text, node.place),
         Data::List(items) => items.iter().for_each(|item| data(reader, names, item)),
+        // As everywhere a secret is named: by the file, never by a value.
+        Data::Map(fields) if fields.len() == 1 && fields[0].0.name == "secret" && fields[0].1.text().is_some() => {
+            reader.name(&fields[0].1, "the name of a secret");
+        }
         Data::Map(fields) => fields.iter().for_each(|(_, value)| data(reader, names, value)),
         Data::Null | Data::Boolean(_) | Data::Integer(_) | Data::Float(_) => {}
     }

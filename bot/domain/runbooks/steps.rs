@@ -4,18 +4,23 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::runbooks::{
-    actions::{ActionSpec, Changes},
-    check::READ_TIMEOUT,
-    fields::{self, Names},
-    format::{File, StepEntry},
-    plan::{Call, Class, Handling, Probe, Step, Until},
-    reader::{Reader, shown},
-    words,
-    yaml::{Data, Node},
+use crate::domain::{
+    duration,
+    runbooks::{
+        actions::{ActionSpec, Changes},
+        check::READ_TIMEOUT,
+        fields::{self, Names},
+        format::{File, StepEntry},
+        plan::{Call, Class, Handling, Probe, Step, Until},
+        reader::{Reader, shown},
+        words,
+        yaml::{Data, Node},
+    },
 };
 
 const LONGEST_ATTEMPT: Duration = Duration::from_hours(1);
+/// How often an `until` may look: each look is a row of the journal, which is read whole at each step.
+const MOST_LOOKS: u64 = 1_000;
 
 /// The steps, each with the names that those before it give; what is wrong with one is told and leaves a gap.
 pub(super) fn steps(reader: &mut Reader<'_>, file: &File, mut names: Names) -> Vec<Option<Step>> {
@@ -112,6 +117,13 @@ fn until(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, reads: bool)
     let (every, timeout) = (entry.every.as_ref()?, entry.timeout.as_ref()?);
     if every.value > timeout.value {
         reader.problem(every.place, "`every` is longer than `timeout`");
+    }
+    let looks = timeout.value.as_secs() / every.value.as_secs().max(1);
+    if looks > MOST_LOOKS {
+        let what = format!("`until` would look {looks} times, more than {MOST_LOOKS}");
+        let least = Duration::from_secs(timeout.value.as_secs().div_ceil(MOST_LOOKS));
+        let hint = format!("look less often, e.g. `every: {}`, or give up sooner", duration::compact(least));
+        reader.hinted(every.place, what, hint);
     }
     Some(Until { holds: holds.value.clone(), every: every.value, timeout: timeout.value })
 }

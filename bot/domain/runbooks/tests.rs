@@ -172,6 +172,11 @@ fn each_rule_refuses_what_it_is_for() {
         (with("approval: {", "approvals: {"), "did you mean `approval`?"),
         (with("name: small\n", "name: small\nmode: askk\n"), "did you mean `ask`?"),
         (with("output: seen }", "until: \"output.json == 1\" , output: seen }"), "needs `every` and `timeout`"),
+        (
+            with("output: seen }", "until: \"seen.status == 1\", every: 1s, timeout: 24h, output: seen }"),
+            "every: 1m27s",
+        ),
+        (with("{ n: \"{{ count }}\" }", "{ n: { secret: \"{{ extent }}\" } }"), "cannot be the name of a secret"),
         (with("url: \"http://a/b\", body", "uri: \"http://a/b\", body"), "did you mean `url`?"),
     ] {
         assert!(found.contains(expected), "{expected}\n---\n{found}");
@@ -194,12 +199,14 @@ fn no_value_can_become_part_of_a_program() {
 }
 
 #[test]
-fn in_mode_ask_nothing_changes_before_people_agreed() {
+fn nothing_changes_before_people_agreed() {
     let early = small().replace(
         "steps:\n",
         "steps:\n  - { name: early, action: http, with: { method: PUT, url: \"http://a\" }, timeout: 1s, repeat: safe }\n",
     );
     assert!(problems(&early).join("\n").contains("step `early` changes something before anybody was asked"));
+    let early = early.replace("name: small\n", "name: small\nmode: auto\n");
+    assert!(problems(&early).join("\n").contains("before anybody was asked"), "whatever the mode");
     let nobody = small().replace("approval: { before: write, by: [\"role:on-call\"], binds: [seen.json] }\n", "");
     assert!(problems(&nobody).join("\n").contains("somebody must agree"));
     assert_eq!(problems(&nobody.replace("name: small\n", "name: small\nmode: auto\n")), Vec::<String>::new());

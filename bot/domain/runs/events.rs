@@ -182,12 +182,16 @@ impl timeline::Event for Event {
             Event::UndoAsked { run, steps } => format!("Asked {run} to undo `{}`", steps.join("`, `")),
             Event::CancelAsked { run } => format!("Cancelled {run}"),
             Event::RunEnded { runbook, target, state, reason, detail, .. } => {
-                let is_plain = matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
+                let is_plain =
+                    detail.is_empty() && matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
                 let why = if is_plain { String::new() } else { format!(": `{reason}`{}", because(*reason, detail)) };
                 format!("Ended runbook `{runbook}` on `{target}` as `{state}`{why}")
             }
             Event::HaltOrdered { scope, reason } => format!("Halted {}: {}", covered(scope), cut(reason)),
-            Event::HaltLifted { scope, .. } => format!("Lifted the halt of {}", covered(scope)),
+            Event::HaltLifted { scope, reason } => {
+                let why = reason.as_ref().map(|reason| format!(": {}", cut(reason))).unwrap_or_default();
+                format!("Lifted the halt of {}{why}", covered(scope))
+            }
         }
     }
 }

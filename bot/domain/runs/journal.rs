@@ -195,6 +195,16 @@ impl StepRecord {
         self.state == StepState::Intent
     }
 
+    /// Whether it happened or may have, as far as is known of this attempt alone.
+    pub fn may_have_happened(&self) -> bool {
+        match self.state {
+            StepState::Done | StepState::Intent => true,
+            StepState::InDoubt => self.verdict != Some(Verdict::Absent),
+            StepState::Failed => self.may_have_changed,
+            StepState::Skipped => false,
+        }
+    }
+
     /// When it ended, or when it began if it has not ended.
     pub fn last_moment(&self) -> Time {
         self.ended.unwrap_or(self.started)
@@ -256,15 +266,14 @@ impl Journal {
         if step.reads() {
             return false;
         }
-        let changed = self.of(&step.path, Pass::Do).any(|record| match record.state {
-            StepState::Done | StepState::Intent => true,
-            // Superseded doubt: a later attempt under the same key has told.
-            StepState::InDoubt => record.verdict != Some(Verdict::Absent),
-            StepState::Failed => record.may_have_changed,
-            StepState::Skipped => false,
-        });
+        let changed = self.of(&step.path, Pass::Do).any(StepRecord::may_have_happened);
         let undone = self.last(&step.path, Pass::Undo).is_some_and(|record| record.state == StepState::Done);
         changed && !undone
+    }
+
+    /// The names of the steps that stand, in their order.
+    pub fn standing<'a>(&'a self, plan: &'a Plan) -> Vec<&'a str> {
+        plan.steps.iter().filter(|step| self.stands(step)).map(|step| step.name.as_str()).collect()
     }
 
     /// The steps that stand and can be taken back, newest first.

@@ -122,7 +122,7 @@ fn after_failure(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> O
     let tries = tries(situation.journal, &step.path);
     match last.verdict {
         Some(Verdict::Skip) => return None,
-        Some(Verdict::Retry) => return Some(again(None)),
+        Some(Verdict::Retry) => return Some(again(same_effect(situation.journal, last))),
         Some(Verdict::Abort) => return Some(fail()),
         Some(Verdict::Absent) => {
             let rounds = tries.iter().filter(|record| record.verdict == Some(Verdict::Absent)).count();
@@ -143,7 +143,15 @@ fn after_failure(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> O
     let failed = tries.iter().filter(|record| record.state == StepState::Failed).count();
     let drawn = draw(situation.seed, &last.key);
     let pause = step.retry.and_then(|retry| retry.pause(u32::try_from(failed).unwrap_or(u32::MAX), drawn));
-    Some(pause.map_or_else(fail, |pause| not_before(last.last_moment() + pause, again(None))))
+    let next = || again(same_effect(situation.journal, last));
+    Some(pause.map_or_else(fail, |pause| not_before(last.last_moment() + pause, next())))
+}
+
+/// The attempt that the next one may be the same effect as: the last, if it or one before it under its key may have
+/// happened. Only what certainly did not happen is tried under another key.
+fn same_effect(journal: &Journal, last: &StepRecord) -> Option<u32> {
+    let mut same = journal.of(&last.key.path, Pass::Do).filter(|record| record.effect == last.effect);
+    same.any(StepRecord::may_have_happened).then_some(last.key.attempt)
 }
 
 /// What follows an attempt of which nobody knows whether it happened.

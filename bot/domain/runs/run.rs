@@ -225,10 +225,11 @@ impl Run {
         scope.set("mode", self.mode.word());
         scope.set("now", now.to_string());
         if let Some(cause) = &self.cause {
+            let summary = cause.annotations.get("summary").unwrap_or(&cause.name);
             scope.set(
                 "alert",
                 json!({
-                    "name": cause.name, "labels": cause.labels, "annotations": cause.annotations,
+                    "key": cause.key, "summary": summary, "name": cause.name, "labels": cause.labels, "annotations": cause.annotations,
                     "starts_at": cause.starts_at,
                 }),
             );

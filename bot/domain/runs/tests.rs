@@ -126,6 +126,36 @@ fn what_may_have_changed_something_is_not_retried_by_itself() {
 }
 
 #[test]
+fn what_may_have_changed_something_is_tried_again_as_the_same_effect() {
+    let text = PLAN.replace("repeat: safe }", "repeat: safe, retry: { attempts: 3, jitter: 0 } }");
+    let plan = runbooks::read(Path::new("table.yaml"), text.as_bytes()).unwrap();
+    let failed = |attempt, may_have_changed, verdict| StepRecord {
+        may_have_changed,
+        verdict,
+        effect: "one".to_owned(),
+        ..record("3", Pass::Do, attempt, StepState::Failed)
+    };
+    let doubt = StepRecord { effect: "one".to_owned(), ..record("3", Pass::Do, 1, StepState::InDoubt) };
+    let retry = Some(Verdict::Retry);
+    // By itself, and because somebody wants it.
+    let table = [
+        (vec![failed(1, true, None)], begin("3", 2, Some(1))),
+        (vec![failed(1, true, retry)], begin("3", 2, Some(1))),
+        (vec![failed(1, false, None)], begin("3", 2, None)),
+        (vec![failed(1, false, retry)], begin("3", 2, None)),
+        // The second certainly did not happen, but nobody knows of the first.
+        (vec![doubt.clone(), failed(2, false, None)], begin("3", 3, Some(2))),
+        (vec![doubt, failed(2, false, retry)], begin("3", 3, Some(2))),
+    ];
+    for (records, expected) in table {
+        let journal = journal([done("1"), done("2")].into_iter().chain(records));
+        let situation =
+            Situation { plan: &plan, journal: &journal, now: at(99), epoch: 1, may_overlap: false, seed: "seed" };
+        assert_eq!(next::forward(&situation), expected, "{journal:#?}");
+    }
+}
+
+#[test]
 fn an_intent_of_this_worker_is_in_flight_and_one_of_an_earlier_is_in_doubt() {
     let intent = || record("2", Pass::Do, 1, StepState::Intent);
     assert_eq!(ahead(&journal([done("1"), intent()]), at(0), 1), Next::InFlight);

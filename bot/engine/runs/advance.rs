@@ -1,17 +1,16 @@
 //! Takes a run as far as it goes without the world: to the next intent, a rest, a question, or its end.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     domain::{
         runbooks::{
             condition,
             plan::{Class, Mode, Step},
-            template,
         },
         runs::{
-            Event, Hold, Next, Pass, Reason, RunState, Situation, StepKey, StepState, Verdict,
-            guards::{self, Moment, Refused},
+            Event, Hold, Next, Pass, Reason, RunState, Situation, StepKey, StepRecord, StepState, Verdict,
+            guards::{self, Refused},
             next,
         },
     },
@@ -22,6 +21,7 @@ use crate::{
         back,
         case::Case,
         facts,
+        render::render,
     },
     store::{self, approvals, locks},
 };
@@ -146,7 +146,13 @@ async fn follow(case: &mut Case<'_, '_>, next: Next, is_file_there: bool) -> sto
             Ok(Went::Rests)
         }
         Next::Undone => {
-            case.end(RunState::Undone, Reason::Undone, "").await?;
+            let standing = case.journal.standing(&case.run.plan);
+            let detail = if standing.is_empty() {
+                String::new()
+            } else {
+                format!("what stands all the same: {}", standing.join(", "))
+            };
+            case.end(RunState::Undone, Reason::Undone, &detail).await?;
             Ok(Went::Rests)
         }
     }
@@ -255,7 +261,7 @@ async fn inside_step(
     case: &mut Case<'_, '_>,
     inside: Inside,
     step: &Step,
-    record: crate::domain::runs::StepRecord,
+    record: StepRecord,
     scope: &crate::domain::runbooks::scope::Scope,
 ) -> store::Result<Went> {
     match inside {
@@ -268,28 +274,15 @@ async fn inside_step(
 
 /// Evaluates the guards of a change and, if they hold, takes the lock and charges the budget.
 async fn mutation_is_refused(case: &mut Case<'_, '_>, path: &str) -> store::Result<Option<Refused>> {
-    let is_again = case.journal.last(path, Pass::Do).is_some_and(|last| last.verdict != Some(Verdict::Retry));
-    let moment = match case.run.mutated_at {
-        None => Moment::FirstMutation,
-        Some(_) => Moment::LaterMutation,
-    };
-    let (plan, target, alert) = (case.run.plan.clone(), case.run.target.clone(), case.run.cause.clone());
-    let requester = case.run.requester().cloned();
-    let about = facts::Subject {
-        run: Some(case.run.id),
-        plan: &plan,
-        target: &target,
-        cause: alert.as_ref(),
-        requester: requester.as_ref(),
-        mode: case.run.mode,
-    };
-    let mut facts = facts::of(case.context, about, false).await?;
+    let (moment, mut facts) = facts::of_case(case).await?;
     facts.lacks_approvers = false;
-    if is_again {
-        // The effect was begun already: it is brought to its end.
+    let is_wanted = case.journal.last(path, Pass::Do).is_some_and(|last| last.verdict == Some(Verdict::Retry));
+    if !is_wanted && case.journal.of(path, Pass::Do).any(StepRecord::may_have_happened) {
+        // The effect was begun already, and may have happened: it is brought to its end.
         facts.firing = None;
     }
     let now = case.now();
+    let (plan, target, alert) = (case.run.plan.clone(), case.run.target.clone(), case.run.cause.clone());
     if let Err(refused) = guards::evaluate(&plan.guards, moment, &facts, now) {
         return Ok(Some(refused));
     }
@@ -311,7 +304,7 @@ async fn mutation_is_refused(case: &mut Case<'_, '_>, path: &str) -> store::Resu
 /// Tells that something is about to happen.
 pub(super) async fn intended(
     case: &mut Case<'_, '_>,
-    record: &crate::domain::runs::StepRecord,
+    record: &StepRecord,
     name: &str,
     changes: bool,
 ) -> store::Result<()> {
@@ -351,7 +344,16 @@ async fn observe(case: &mut Case<'_, '_>, from: &str) -> store::Result<Went> {
         let key = StepKey::new(&step.path, Pass::Do, 1);
         let effect = case.effect(&key).await?;
         let scope = case.scope_of(step, &effect, None).await?;
-        let with = render(&step.action, &step.with, &scope).unwrap_or_else(|what| json!({ "unknown": what }));
+        let with = match step.when.as_ref().map(|when| (when, condition::holds(when, &scope))) {
+            Some((when, Ok(false))) => {
+                skip(case, step, &format!("`{when}` does not hold")).await?;
+                continue;
+            }
+            Some((_, Err(error))) => json!({ "unknown": error.to_string() }),
+            Some((_, Ok(true))) | None => {
+                render(&step.action, &step.with, &scope).unwrap_or_else(|what| json!({ "unknown": what }))
+            }
+        };
         let mut record = case.record(key.clone(), effect, &step.action);
         record.state = StepState::Skipped;
         record.with = with.clone();
@@ -370,25 +372,4 @@ async fn observe(case: &mut Case<'_, '_>, from: &str) -> store::Result<Went> {
     }
     case.end(RunState::Observed, Reason::Observed, "").await?;
     Ok(Went::Rests)
-}
-
-/// Renders an action's fields. Its own expressions stay as they are: they are read when there is something to read from.
-pub(super) fn render(
-    action: &str,
-    with: &Value,
-    scope: &crate::domain::runbooks::scope::Scope,
-) -> Result<Value, String> {
-    if action == "assert" {
-        return Ok(with.clone());
-    }
-    let (Value::Object(fields), Some(extract)) = (with, with.get("extract")) else {
-        return template::render(with, scope).map_err(|error| error.to_string());
-    };
-    let mut fields = fields.clone();
-    fields.remove("extract");
-    let mut rendered = template::render(&Value::Object(fields), scope).map_err(|error| error.to_string())?;
-    if let Some(rendered) = rendered.as_object_mut() {
-        rendered.insert("extract".to_owned(), extract.clone());
-    }
-    Ok(rendered)
 }

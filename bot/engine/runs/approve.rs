@@ -12,9 +12,9 @@ use crate::{
             scope::Scope,
         },
         runs::{
-            Approval, ApprovalState, Event, Hold, Pass, Reason, RunState, StepState,
+            Approval, ApprovalState, Event, Hold, Pass, Reason, RunState, StepRecord, StepState,
             approvals::{Asks, Given, NotCounted, bound},
-            guards::{self, Moment, Refused},
+            guards::{self, Refused},
         },
     },
     engine::{
@@ -76,12 +76,7 @@ pub(super) async fn gate(case: &mut Case<'_, '_>, step: &Step, scope: &Scope) ->
 
 /// Whether what was approved is still so.
 async fn check(case: &mut Case<'_, '_>, step: &Step, scope: &Scope, mut given: Approval) -> store::Result<Gate> {
-    let is_used = case.journal.0.iter().any(|record| {
-        record.key.pass == Pass::Do
-            && record.epoch > given.epoch
-            && record.state != StepState::Skipped
-            && case.run.plan.step(&record.key.path).is_some_and(|step| !step.reads())
-    });
+    let is_used = changes(case).any(|record| record.epoch > given.epoch && record.may_have_happened());
     if is_used || given.bound.is_empty() {
         return Ok(Gate::Open);
     }
@@ -103,8 +98,17 @@ async fn check(case: &mut Case<'_, '_>, step: &Step, scope: &Scope, mut given: A
     ask(case, step, scope).await
 }
 
-/// A reading step that gives something which was approved and has not been read since.
+/// The attempts to change something, in their order.
+fn changes<'a>(case: &'a Case<'_, '_>) -> impl Iterator<Item = &'a StepRecord> {
+    let plan = &case.run.plan;
+    let all = case.journal.0.iter().filter(|record| record.key.pass == Pass::Do);
+    all.filter(|record| plan.step(&record.key.path).is_some_and(|step| !step.reads()))
+}
+
+/// A reading step that gives something which was approved and has not been read since: since the agreement, and since
+/// the last attempt to act on it.
 fn stale_read(case: &Case<'_, '_>, given: &Approval) -> Option<(String, u32)> {
+    let attempted = changes(case).last().map_or(0, |record| record.seq);
     let roots: Vec<&str> = given.bound.keys().filter_map(|path| path.split('.').next()).collect();
     case.run
         .plan
@@ -115,24 +119,15 @@ fn stale_read(case: &Case<'_, '_>, given: &Approval) -> Option<(String, u32)> {
         .filter(|step| !matches!(step.action.as_str(), "ask" | "wait"))
         .find_map(|step| {
             let last = case.journal.last(&step.path, Pass::Do)?;
-            let is_old = last.state == StepState::Done && last.epoch <= given.epoch;
-            is_old.then(|| (step.path.clone(), last.key.attempt + 1))
+            let is_old = last.epoch <= given.epoch || last.seq < attempted;
+            (is_old && last.state == StepState::Done).then(|| (step.path.clone(), last.key.attempt + 1))
         })
 }
 
 /// Asks people, unless a guard says already that the run may not go on.
 async fn ask(case: &mut Case<'_, '_>, step: &Step, scope: &Scope) -> store::Result<Gate> {
     let run = case.run.clone();
-    let about = facts::Subject {
-        run: Some(run.id),
-        plan: &run.plan,
-        target: &run.target,
-        cause: run.cause.as_ref(),
-        requester: run.requester(),
-        mode: run.mode,
-    };
-    let moment = if run.mutated_at.is_some() { Moment::LaterMutation } else { Moment::FirstMutation };
-    let facts = facts::of(case.context, about, false).await?;
+    let (moment, facts) = facts::of_case(case).await?;
     if let Err(refused) = guards::evaluate(&run.plan.guards, moment, &facts, case.now()) {
         return Ok(Gate::Shut(refused));
     }

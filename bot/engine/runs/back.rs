@@ -4,8 +4,9 @@ use crate::{
     domain::runs::{Hold, Pass, Reason, RunState, StepKey, StepState},
     engine::runs::{
         Work,
-        advance::{Went, fail, intended, render, stand},
+        advance::{Went, fail, intended, stand},
         case::Case,
+        render::render,
     },
     store,
 };

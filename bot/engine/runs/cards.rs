@@ -69,6 +69,10 @@ pub(super) fn of_run(run: &Run, journal: &Journal, now: Time) -> Card {
     if let Some(reason) = run.reason.filter(|reason| *reason != Reason::Completed) {
         card = card.fact("Reason", because(reason, ""));
     }
+    let standing = journal.standing(&run.plan);
+    if run.state == RunState::Undone && !standing.is_empty() {
+        card = card.fact("Still stands", Line::new().code(standing.join(", ")));
+    }
     for step in &run.plan.steps {
         let done = journal.last(&step.path, Pass::Do);
         let undone = journal.last(&step.path, Pass::Undo);

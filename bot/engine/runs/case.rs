@@ -88,7 +88,8 @@ impl<'c, 'r> Case<'c, 'r> {
                 "incident",
                 json!({
                     "id": incident.id, "title": incident.title, "severity": incident.severity,
-                    "peak_severity": incident.peak_severity, "phase": incident.phase,
+                    "peak_severity": incident.peak_severity, "phase": incident.phase, "service": incident.service,
+                    "environment": incident.environment,
                 }),
             );
         }
@@ -177,8 +178,7 @@ impl<'c, 'r> Case<'c, 'r> {
     /// Stops in the middle: the target stays locked, and people are paged with what was done.
     pub(super) async fn hold(&mut self, state: RunState, hold: Hold) -> store::Result<()> {
         self.withdraw().await?;
-        let done: Vec<String> =
-            self.run.plan.steps.iter().filter(|step| self.journal.stands(step)).map(|step| step.name.clone()).collect();
+        let done: Vec<String> = self.journal.standing(&self.run.plan).into_iter().map(str::to_owned).collect();
         let event = Event::RunHeld {
             run: self.run.id,
             runbook: self.run.plan.name.clone(),

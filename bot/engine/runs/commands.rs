@@ -90,9 +90,10 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         path: &["halt"],
-        help: "Lets nothing be changed any more; `lift` as the reason lifts it",
+        help: "Lets nothing be changed any more, until somebody who may administer lifts it",
         options: &[
-            Opt::required("reason", "Why, or `lift`", Kind::Text { max: 300 }),
+            Opt::optional("reason", "Why to halt", Kind::Text { max: 300 }),
+            Opt::optional("lift", "Why to lift the halt", Kind::Text { max: 300 }),
             Opt::optional("service", "Only this service", Kind::Name(Lookup::Service)),
         ],
         needs: Capability::Operate,
@@ -321,15 +322,24 @@ fn looked_at(call: &Call, revision: i64, name: &str) -> Result<(), Refusal> {
 
 fn stop<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
     Box::pin(async move {
-        let (reason, service) = (call.args.required("reason")?, call.args.text("service"));
+        let service = call.args.text("service");
         let covered = service.map_or_else(|| "everything".to_owned(), |service| format!("`{service}`"));
-        if reason.trim() == "lift" {
+        let said = |option| call.args.text(option).map(str::trim).filter(|words| !words.is_empty());
+        let how = "`/halt reason:\"…\"` halts and `/halt lift:\"…\"` lifts; words stand in quotes";
+        let (reason, lift) = match (said("reason"), said("lift")) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::new("Cannot halt and lift at once").hint(how).into());
+            }
+            (None, None) => return Err(Refusal::new("Cannot run `/halt`: why is missing").hint(how).into()),
+            (reason, lift) => (reason.unwrap_or_default(), lift),
+        };
+        if let Some(why) = lift {
             if !context.rules.people.may(&call.caller, Capability::Administer) {
                 return Err(Refusal::new(format!("Cannot lift the halt as `{}`", call.caller.id))
                     .hint("ask somebody who may administer")
                     .into());
             }
-            if !halt::lift(context, service, None, &call.caller.id).await? {
+            if !halt::lift(context, service, why, &call.caller.id).await? {
                 return Err(Refusal::new(format!("There is no halt of {covered}")).into());
             }
             let held = runs::open(context.tx).await?.into_iter().filter(|run| run.state.needs_people()).count();
@@ -343,7 +353,7 @@ fn stop<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
                 "Halted {covered}: nothing is changed any more; runs held: {held}"
             )))),
             None => Err(Refusal::new(format!("Cannot halt {covered}: it is halted already"))
-                .hint("`/halt lift` lifts it")
+                .hint("`/halt lift:\"…\"` lifts it")
                 .into()),
         }
     })

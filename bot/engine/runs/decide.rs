@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::{Answer, Input, Step, TIMER, Trigger, advance, approve, case::Case, finish, halt, start};
+use super::{Answer, Input, Outcome, Step, TIMER, Trigger, advance, approve, case::Case, finish, halt, start};
 use crate::{
     domain::{ids::RunId, people::Actor, runs::RunState},
     engine::{Context, incidents},
@@ -44,6 +44,12 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
             let until = context.now + LEASE;
             Ok(Answer::Runs(runs::renew(context.tx, owner, until).await?))
         }
+        Input::LetGo { owner, runs: left } => {
+            for (run, epoch) in left {
+                runs::let_go(context.tx, *run, *epoch, owner).await?;
+            }
+            Ok(Answer::Done)
+        }
         Input::Step(step) => go_on(context, step).await,
     }
 }
@@ -56,7 +62,9 @@ async fn go_on(context: &mut Context<'_>, step: &Step) -> store::Result<Answer> 
     if let Some((key, outcome)) = &step.outcome {
         finish::finish(&mut case, key, outcome.clone()).await?;
     }
-    let work = advance::advance(&mut case, step.is_halt_file_there).await?;
+    // The file was seen: that it is gone by now makes nothing go on by itself.
+    let was_halted = matches!(&step.outcome, Some((_, Outcome::Halted)));
+    let work = advance::advance(&mut case, step.is_halt_file_there || was_halted).await?;
     if work.is_some() {
         case.save().await?;
     }

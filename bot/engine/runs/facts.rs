@@ -8,10 +8,10 @@ use crate::{
         runbooks::plan::{Approver, Mode, Plan, Target},
         runs::{
             Cause,
-            guards::{Facts, Firing},
+            guards::{Facts, Firing, Moment},
         },
     },
-    engine::{Context, rules::People},
+    engine::{Context, rules::People, runs::case::Case},
     store::{self, alerts, halts, locks, runs},
 };
 
@@ -55,6 +55,26 @@ pub(super) async fn of(context: &mut Context<'_>, about: Subject<'_>, is_file_th
         runs_in_window: u32::try_from(runs_in_window).unwrap_or(u32::MAX),
         lacks_approvers: lacks_approvers(about, &context.rules.people),
     })
+}
+
+/// The same for a run before it changes something, and whether that is the first time. An attempt that is known not to
+/// have happened counts for nothing, but what the run itself was charged for it is not held against it.
+pub(super) async fn of_case(case: &mut Case<'_, '_>) -> store::Result<(Moment, Facts)> {
+    let run = case.run.clone();
+    let about = Subject {
+        run: Some(run.id),
+        plan: &run.plan,
+        target: &run.target,
+        cause: run.cause.as_ref(),
+        requester: run.requester(),
+        mode: run.mode,
+    };
+    let mut facts = of(case.context, about, false).await?;
+    if run.mutated_at.is_some() {
+        facts.cooling_until = None;
+    }
+    let has_mutated = case.journal.has_mutated(&run.plan);
+    Ok((if has_mutated { Moment::LaterMutation } else { Moment::FirstMutation }, facts))
 }
 
 /// Why nothing may be changed on this service, if a halt stands.

@@ -101,6 +101,13 @@ pub(super) async fn ended(
             record.error = Some(why.clone());
             Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
         }
+        Outcome::Halted => {
+            let why = "the halt file is there, so it was not begun".to_owned();
+            record.state = StepState::Failed;
+            record.error = Some(why.clone());
+            record.verdict = Some(Verdict::Retry);
+            Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
+        }
         Outcome::Failed { why, may_have_changed } => {
             record.state = StepState::Failed;
             record.error = Some(why.clone());
@@ -137,6 +144,8 @@ async fn looked(case: &mut Case<'_, '_>, step: &Step, look: StepRecord, outcome:
                 .map_err(|error| error.to_string())
         }
         Outcome::Failed { why, .. } | Outcome::Unknown(why) => Err(why),
+        // Looks change nothing, so no halt keeps them from being made.
+        Outcome::Halted => Err("it was not begun".to_owned()),
     };
     let (run, name, actor) = (case.run.id, step.name.clone(), case.itself());
     let number = u32::try_from(case.journal.looks(&step.path, about).count()).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ use crate::{
         runs::{case::Case, settle},
     },
     store::{
-        self,
+        self, FaultKind,
         halts::{self, EVERYTHING, Halt},
         runs, timeline,
     },
@@ -20,7 +20,8 @@ use crate::{
 
 /// Orders a halt and holds every run that it covers. Says how many stand because of it; none if it stood already.
 ///
-/// An effect in flight is watched to its end; its run is held after it.
+/// An effect in flight is watched to its end; its run is held after it. A run that cannot be read takes nothing from the
+/// order: it changes nothing either.
 pub(super) async fn order(
     context: &mut Context<'_>,
     service: Option<&str>,
@@ -41,7 +42,16 @@ pub(super) async fn order(
             continue;
         }
         held += 1;
-        let Some(mut case) = Case::open(context, run.id).await? else { continue };
+        let mut case = match Case::open(context, run.id).await {
+            Ok(Some(case)) => case,
+            Ok(None) => continue,
+            // Whoever drives it cannot read it either; the order has to stand in any case.
+            Err(fault) if fault.kind == FaultKind::Defect => {
+                tracing::error!(%fault, run = %run.id, "a run cannot be read and is not held by the halt");
+                continue;
+            }
+            Err(fault) => return Err(fault),
+        };
         if is_to_be_watched(&case) {
             continue;
         }
@@ -74,18 +84,18 @@ async fn reads_end(case: &mut Case<'_, '_>) -> store::Result<()> {
     Ok(())
 }
 
-/// Lifts a halt. Says whether there was one.
+/// Lifts a halt, for this reason. Says whether there was one.
 pub(super) async fn lift(
     context: &mut Context<'_>,
     service: Option<&str>,
-    reason: Option<&str>,
+    reason: &str,
     person: &PersonId,
 ) -> store::Result<bool> {
     let scope = service.unwrap_or(EVERYTHING);
     if !halts::lift(context.tx, scope).await? {
         return Ok(false);
     }
-    let event = Event::HaltLifted { scope: scope.to_owned(), reason: reason.map(str::to_owned) };
+    let event = Event::HaltLifted { scope: scope.to_owned(), reason: Some(reason.to_owned()) };
     let draft = Draft::new(Actor::Person(person.clone()), &event);
     timeline::append(context.tx, Chain::System, context.now, &draft).await?;
     Ok(true)

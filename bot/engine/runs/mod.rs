@@ -15,6 +15,7 @@ mod facts;
 mod finish;
 mod halt;
 mod names;
+mod render;
 mod settle;
 mod start;
 #[cfg(test)]
@@ -84,6 +85,13 @@ pub enum Input {
         /// The worker.
         owner: String,
     },
+    /// A worker has runs that none of its tasks drives any more.
+    LetGo {
+        /// The worker.
+        owner: String,
+        /// The runs, each in the epoch in which they were taken over.
+        runs: Vec<(RunId, i64)>,
+    },
     /// A run goes on.
     Step(Step),
 }
@@ -147,6 +155,8 @@ pub enum Outcome {
     },
     /// It may have happened: no answer came.
     Unknown(String),
+    /// It was not begun: the halt file came after the intent. The run is held.
+    Halted,
 }
 
 /// The kind of timer that wakes a run.

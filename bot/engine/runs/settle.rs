@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         people::{Actor, Person},
+        runbooks::Plan,
         runs::{Event, Hold, Pass, Reason, RunState, StepRecord, StepState, Verdict},
     },
     engine::{
@@ -97,9 +98,21 @@ pub(super) async fn answer(
     }
     let actor = Actor::Person(person.id.clone());
     let record = standing(case).cloned();
+    if let (Answer::Happened(output), Some(record)) = (&answer, record.as_ref().filter(|it| it.key.pass == Pass::Do))
+        && let Some(missing) = missing(&case.run.plan, &record.key.path, output)
+    {
+        let name = case.name_of(&record.key.path);
+        let refusal = Refusal::new(format!("Cannot settle that `{name}` happened: later steps read {missing}"));
+        let hint = "give it as JSON: `/runbook answer question:";
+        return Ok(Err(refusal.hint(format!("{hint}{id} answer:happened output:…`"))));
+    }
     let step = record.as_ref().map(|record| record.key.clone());
     case.tell(actor.clone(), &Event::RunResumed { run: id, answer: answer.word().to_owned(), step }).await?;
     case.run.revision += 1;
+    if matches!(answer, Answer::Undo | Answer::Retry | Answer::Skip) {
+        // Somebody wants it to go on: an earlier wish to stop it is over.
+        case.run.cancelled_by = None;
+    }
     let by = format!("by {}", person.id);
     match answer {
         Answer::Undo => {
@@ -141,6 +154,18 @@ pub(super) async fn answer(
             case.end(RunState::Failed, Reason::Aborted, &by).await?;
             Ok(Ok(format!("Ended {id} in doubt: look at the target yourself")))
         }
+    }
+}
+
+/// What later steps read of the step's output and this one does not have, in words.
+fn missing(plan: &Plan, path: &str, output: &Value) -> Option<String> {
+    let fields = plan.reads_of(path)?;
+    let missing: Vec<String> =
+        fields.into_iter().filter(|field| output.get(field).is_none()).map(|field| format!("`{field}`")).collect();
+    match (missing.is_empty(), output.is_null()) {
+        (true, false) => None,
+        (true, true) => Some("its output".to_owned()),
+        (false, _) => Some(format!("{} of its output", missing.join(", "))),
     }
 }
 

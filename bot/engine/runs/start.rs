@@ -14,6 +14,7 @@ use crate::{
             inputs,
             plan::{Mode, Plan, Target, trigger_key},
             scope::Scope,
+            words,
         },
         runs::{
             Cause, Event, Reason,
@@ -143,12 +144,12 @@ pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::
         None if mode == Mode::Observe => None,
         None => runs::at_work(context.tx, &plan.name, &target).await?,
     };
-    if let Some(run) = same {
+    if let Some((run, _)) = same {
         if let Some(cause) = &wish.cause {
-            let event = Event::RunAttached { run: run.id, runbook: plan.name.clone(), by_alert: cause.name.clone() };
+            let event = Event::RunAttached { run, runbook: plan.name.clone(), by_alert: cause.name.clone() };
             context.tell_of(wish.incident, Draft::new(wish.requested_by.clone(), &event)).await?;
         }
-        return Ok(Started::Attached(run.id));
+        return Ok(Started::Attached(run));
     }
     let about = facts::Subject {
         run: None,
@@ -205,6 +206,17 @@ fn aim(context: &Context<'_>, wish: &Wish<'_>) -> Result<(BTreeMap<String, Value
     let mut scope = Scope::new();
     scope.extend(inputs.clone());
     let target = wish.plan.target(&scope).map_err(|error| error.to_string())?;
+    let known = context.rules.services();
+    for service in wish.plan.aimed_at(&inputs, &target) {
+        if !known.is_empty() && !known.contains(service) {
+            let shown: String = service.chars().take(60).collect();
+            let hint = match words::nearest(service, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "name it in a route, or in the `services` of a source".to_owned(),
+            };
+            return Err(format!("`{shown}` is not a service of the configuration; {hint}"));
+        }
+    }
     let allowed = match &wish.requested_by {
         Actor::Source(source) => context.rules.scopes.get(source).and_then(|scope| scope.services.as_ref()),
         Actor::Person(_) | Actor::Run(_) | Actor::Bot => None,

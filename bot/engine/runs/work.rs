@@ -2,6 +2,7 @@
 //!
 //! A task makes only effects whose intent is committed, and tells what came of them before it makes the next. When the
 //! worker cannot renew its leases it stops its own tasks first; what they had begun stands in the journal as an intent.
+//! A run that is the worker's and has no task any more, whatever became of it, is let go of and taken over anew.
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -11,7 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Input, Outcome, Ports, Step, actions, decide::LEASE};
 use crate::{
-    domain::{ids::RunId, runs::StepKey, time::Time},
+    domain::{
+        ids::RunId,
+        runs::{StepKey, StepRecord},
+        time::Time,
+    },
     engine::{self, Engine},
     store::{self, Wake, runs},
 };
@@ -20,6 +25,8 @@ use crate::{
 const RENEWED: Duration = Duration::from_secs(10);
 /// The pause before a decision is asked for again when the store is in trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// How long the store is waited for at least: after the machine slept, the leases have run out before anybody could ask.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Drives runs until it is told to stop. What is in flight then is abandoned as an intent, which the journal keeps.
 pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToken) {
@@ -43,30 +50,27 @@ struct Worker {
 impl Worker {
     async fn drive(&mut self) {
         // The file's lock proves that no other process drives anything.
-        ask(&self.engine, &Input::Orphan).await;
+        ask(&self.engine, || Input::Orphan).await;
         let engine = Arc::clone(&self.engine);
         let mut renewed = engine.now();
         let mut held_until = renewed + LEASE;
         loop {
             let woken = engine.store().woken(Wake::Runs);
-            if let Err(fault) = self.take_over().await {
-                tracing::error!(%fault, "runs cannot be taken over");
+            match in_time(held_until.since(engine.now()), self.take_over()).await {
+                Ok(()) => {}
+                Err(why) => tracing::error!(why, "runs cannot be taken over"),
             }
             tokio::select! {
                 () = woken => {}
                 () = engine.clock().sleep_until(renewed + RENEWED) => {
                     let asked = engine.now();
-                    match self.renew().await {
+                    match in_time(held_until.since(asked), self.renew()).await {
                         Ok(()) => held_until = asked + LEASE,
-                        Err(fault) => tracing::error!(%fault, "the leases of runs cannot be renewed"),
+                        Err(why) => tracing::error!(why, "the leases of runs cannot be renewed"),
                     }
                     renewed = engine.now();
                     if renewed >= held_until {
-                        if !self.driven.is_empty() {
-                            tracing::error!("stopping what is in flight: the leases of runs have run out");
-                        }
-                        self.tasks.abort_all();
-                        self.driven.clear();
+                        self.stop().await;
                     }
                 }
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(&ended),
@@ -84,9 +88,13 @@ impl Worker {
             }
             is_ours
         });
+        let left: Vec<_> = ours.into_iter().filter(|(run, _)| !self.driven.contains_key(run)).collect();
+        if !left.is_empty() {
+            self.submit(Input::LetGo { owner: self.owner.clone(), runs: left }).await?;
+        }
         loop {
-            let claim = engine::Input::Run(Input::Claim { owner: self.owner.clone() });
-            let engine::Answer::Run(Answer::Runs(taken)) = self.engine.submit(claim).await? else { return Ok(()) };
+            let claim = Input::Claim { owner: self.owner.clone() };
+            let engine::Answer::Run(Answer::Runs(taken)) = self.submit(claim).await? else { return Ok(()) };
             if taken.is_empty() {
                 return Ok(());
             }
@@ -101,9 +109,22 @@ impl Worker {
         }
     }
 
+    /// Ends every task, because others may take their runs over from here on. What they had begun is let go of once the
+    /// store can be written again.
+    async fn stop(&mut self) {
+        if !self.driven.is_empty() {
+            tracing::error!("stopping what is in flight: the leases of runs have run out");
+        }
+        self.tasks.shutdown().await;
+        self.driven.clear();
+    }
+
     async fn renew(&mut self) -> store::Result<()> {
-        let renew = engine::Input::Run(Input::Renew { owner: self.owner.clone() });
-        self.engine.submit(renew).await.map(drop)
+        self.submit(Input::Renew { owner: self.owner.clone() }).await.map(drop)
+    }
+
+    async fn submit(&self, input: Input) -> store::Result<engine::Answer> {
+        self.engine.submit(engine::Input::Run(input)).await
     }
 
     fn ended(&mut self, ended: &Result<(Id, ()), tokio::task::JoinError>) {
@@ -111,7 +132,7 @@ impl Worker {
             Ok((id, ())) => *id,
             Err(error) => {
                 if error.is_panic() {
-                    tracing::error!(%error, "the task of a run broke; it is taken up again after a restart");
+                    tracing::error!(%error, "the task of a run broke; the run is taken up again");
                 }
                 error.id()
             }
@@ -120,39 +141,79 @@ impl Worker {
     }
 }
 
+/// Asks the store, but no longer than the leases hold: one that hangs must not keep the worker from stopping.
+async fn in_time(left: Duration, asking: impl Future<Output = store::Result<()>>) -> Result<(), String> {
+    match tokio::time::timeout(left.max(LEAST_PATIENCE), asking).await {
+        Ok(answer) => answer.map_err(|fault| fault.to_string()),
+        Err(_) => Err("the store does not answer".to_owned()),
+    }
+}
+
 /// Drives one run until it rests or is another worker's.
 async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (RunId, i64, String)) {
+    let is_halt_file_there = || (ports.is_halt_file_there)();
+    end_leftovers(&engine, &ports, run, epoch).await;
     let mut outcome: Option<(StepKey, Outcome)> = None;
     loop {
-        let step = Step {
+        let outcome_of_last = outcome.take();
+        let step = || Step {
             run,
             epoch,
             owner: owner.clone(),
-            outcome: outcome.take(),
-            is_halt_file_there: (ports.is_halt_file_there)(),
+            outcome: outcome_of_last.clone(),
+            is_halt_file_there: is_halt_file_there(),
         };
-        let Answer::Next(Some(work)) = ask(&engine, &Input::Step(step)).await else { return };
-        // An action that breaks has perhaps been sent: nobody knows.
-        let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
-        let acted = acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()));
+        let Answer::Next(Some(work)) = ask(&engine, || Input::Step(step())).await else { return };
+        // The commit may have taken its time, and the file is for when nothing else works.
+        let acted = if work.changes && is_halt_file_there() {
+            Outcome::Halted
+        } else {
+            // An action that breaks has perhaps been sent: nobody knows.
+            let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
+            acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()))
+        };
         outcome = Some((work.key.clone(), acted));
     }
 }
 
-/// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble.
-async fn ask(engine: &Engine, input: &Input) -> Answer {
+/// Ends the programs that whoever drove the run before has left running: what is looked for or sent again must not be
+/// happening at the same time.
+async fn end_leftovers(engine: &Engine, ports: &Ports, run: RunId, epoch: i64) {
+    let journal = loop {
+        let read = async { runs::journal(&mut engine.read().await?, run).await };
+        match read.await {
+            Ok(journal) => break journal,
+            Err(fault) => {
+                tracing::error!(%fault, "a run cannot be read");
+                after_trouble(engine).await;
+            }
+        }
+    };
+    let is_left = |record: &&StepRecord| record.is_open() && record.epoch < epoch && record.action == "shell";
+    for record in journal.0.iter().filter(is_left) {
+        ports.programs.end(&record.effect).await;
+    }
+}
+
+/// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble. Each try
+/// says how things stand by then.
+async fn ask(engine: &Engine, input: impl Fn() -> Input) -> Answer {
     loop {
-        match engine.submit(engine::Input::Run(input.clone())).await {
+        match engine.submit(engine::Input::Run(input())).await {
             Ok(engine::Answer::Run(answer)) => return answer,
             Ok(_) => return Answer::Done,
             Err(fault) => {
                 tracing::error!(%fault, "a run cannot go on");
-                let at: Time = engine.now() + AFTER_TROUBLE;
-                tokio::select! {
-                    () = engine.clock().sleep_until(at) => {}
-                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
-                }
+                after_trouble(engine).await;
             }
         }
+    }
+}
+
+async fn after_trouble(engine: &Engine) {
+    let at: Time = engine.now() + AFTER_TROUBLE;
+    tokio::select! {
+        () = engine.clock().sleep_until(at) => {}
+        () = tokio::time::sleep(AFTER_TROUBLE) => {}
     }
 }

@@ -50,8 +50,47 @@ fn what_it_reads_is_listed_without_the_names_of_loops() {
 #[test]
 fn loops_are_bounded_by_the_values() {
     let nested = "many.all(a, many.all(b, a == b))";
-    assert!(holds(nested, &scope()).unwrap_err().why.contains("more than 1000000 items"));
+    assert!(holds(nested, &scope()).unwrap_err().why.contains("more than 100000 items"));
+    let few = Scope::new().with("many", vec!["a"; 300]);
+    assert_eq!(holds("many.all(a, many.all(b, a == b))", &few), Ok(true));
+    for text in ["many.map(a, many.map(b, many)).size() > 0", "many.map(a, many.map(b, a)).size() > 0"] {
+        let lists = Scope::new().with("many", vec![vec!["a"; 100]; 100]);
+        assert!(holds(text, &lists).unwrap_err().why.contains("more than 100000 items"), "{text}");
+    }
+    let long = few.clone().with("text", "x".repeat(10_000));
+    assert!(evaluate("many.map(a, text)", &long).unwrap_err().why.contains("more than 1048576 bytes"));
+    let matching = "many.all(a, a.matches('a+'))";
+    assert_eq!(holds(matching, &few), Ok(true));
+    assert!(holds(matching, &few.with("more", vec![1; 1_001])).unwrap_err().why.contains("more than 1000 items"));
     assert!(Condition::compile("a.all(b, b.all(c, c.all(d, d)))").is_err());
+}
+
+#[test]
+fn a_pattern_is_written_down_and_small() {
+    for (text, why) in [
+        ("live.version.matches('(\\\\pL{1,50}){1,10}')", "stands for too much"),
+        ("live.version.matches('(')", "is not a pattern"),
+        ("live.version.matches(live.since)", "is written in the condition itself"),
+    ] {
+        assert!(Condition::compile(text).unwrap_err().what.contains(why), "{text}");
+    }
+    assert_eq!(holds("live.version.matches('^v[0-9]{1,4}$')", &scope()), Ok(true));
+}
+
+/// The slowest conditions that are let through; `--nocapture` shows how long they take.
+#[test]
+fn the_slowest_conditions_end() {
+    let many = |length: usize| Scope::new().with("many", vec!["aaaaaaaaaaaaaaaa"; length]);
+    for (text, length) in [
+        ("many.all(n, n == n)", MOST_ITEMS),
+        ("many.all(a, many.all(b, a == b))", 316),
+        ("many.all(a, a.matches('^a{1,400}$') && a.matches('^(a|b|c){1,60}$'))", MOST_MATCHES),
+    ] {
+        let begun = std::time::Instant::now();
+        let held = holds(text, &many(length));
+        println!("{text}: {:?}", begun.elapsed());
+        assert_eq!(held, Ok(true), "{text}");
+    }
 }
 
 #[test]

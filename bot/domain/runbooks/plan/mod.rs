@@ -4,6 +4,7 @@
 //! without values; templates and conditions are kept as text and were compiled once by the check.
 
 mod step;
+mod uses;
 
 use std::time::Duration;
 
@@ -14,7 +15,11 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     alerts::{labels::Labels, matchers::Matcher},
     duration,
-    runbooks::{scope::Scope, template},
+    runbooks::{
+        actions::{self, Kind},
+        scope::Scope,
+        template,
+    },
 };
 
 pub use step::{Call, Class, Handling, Mark, Probe, Retry, Step, Until};
@@ -287,9 +292,12 @@ impl Plan {
     pub fn secrets(&self) -> Vec<String> {
         let mut names = Vec::new();
         for step in &self.steps {
-            secrets_in(&step.with, &mut names);
-            for call in step.undo.iter().chain(step.probe.as_ref().map(|probe| &probe.call)) {
-                secrets_in(&call.with, &mut names);
+            let others = step.undo.iter().chain(step.probe.as_ref().map(|probe| &probe.call));
+            let calls = others.map(|call| (call.action.as_str(), &call.with));
+            for (action, with) in std::iter::once((step.action.as_str(), &step.with)).chain(calls) {
+                for part in naming(action, with) {
+                    secrets_in(part, &mut names);
+                }
             }
         }
         names.sort();
@@ -302,6 +310,43 @@ impl Plan {
 pub fn secret(value: &Value) -> Option<&str> {
     let fields = value.as_object()?;
     if fields.len() == 1 { fields.get("secret")?.as_str() } else { None }
+}
+
+/// The secret that a value from outside would bring into these fields; none if the runbook itself names every one.
+///
+/// `with` are the fields of the action as the runbook has them, `rendered` the same with values in the place of templates.
+pub fn foreign_secret<'v>(action: &str, with: &Value, rendered: &'v Value) -> Option<&'v str> {
+    naming(action, with).into_iter().zip(naming(action, rendered)).find_map(|(own, value)| foreign(own, value))
+}
+
+fn foreign<'v>(own: &Value, value: &'v Value) -> Option<&'v str> {
+    if let Some(name) = secret(value) {
+        return (secret(own) != Some(name)).then_some(name);
+    }
+    match (own, value) {
+        (Value::Array(own), Value::Array(values)) if own.len() == values.len() => {
+            own.iter().zip(values).find_map(|(own, value)| foreign(own, value))
+        }
+        (_, Value::Array(values)) => values.iter().find_map(|value| foreign(&Value::Null, value)),
+        (_, Value::Object(fields)) => {
+            fields.iter().find_map(|(name, value)| foreign(own.get(name).unwrap_or(&Value::Null), value))
+        }
+        (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => None,
+    }
+}
+
+/// The parts of an action's fields in which a secret can be named.
+fn naming<'v>(action: &str, with: &'v Value) -> Vec<&'v Value> {
+    let fields = actions::named(action).map_or(&[][..], |spec| spec.fields);
+    let mut parts = Vec::new();
+    for field in fields {
+        match (field.kind, with.get(field.name)) {
+            (Kind::Values, Some(Value::Object(values))) => parts.extend(values.values()),
+            (Kind::Data, Some(value)) => parts.push(value),
+            _ => {}
+        }
+    }
+    parts
 }
 
 fn secrets_in(value: &Value, names: &mut Vec<String>) {

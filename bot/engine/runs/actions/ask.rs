@@ -1,24 +1,27 @@
 //! `ask`: puts a question to people and waits for one answer.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::{text, texts};
+use super::{length, text, texts};
 use crate::{
     domain::{
-        duration,
         ids::ApprovalId,
         people::{Actor, Person},
         runbooks::plan::{Approver, Step},
         runs::{
-            Approval, ApprovalState, Event, StepRecord,
+            Approval, ApprovalState, Event, Reason, StepRecord,
             approvals::{Asks, Given},
         },
     },
     engine::{
         Refusal,
-        runs::{Outcome, advance::Went, approve, case::Case, finish},
+        runs::{
+            Outcome,
+            advance::{self, Went},
+            approve,
+            case::Case,
+            finish,
+        },
     },
     store,
 };
@@ -28,7 +31,10 @@ pub(in crate::engine::runs) async fn begin(
     step: &Step,
     mut record: StepRecord,
 ) -> store::Result<Went> {
-    let approval = question(case, step, &record.with);
+    let approval = match question(case, step, &record.with) {
+        Ok(approval) => approval,
+        Err(why) => return advance::fail(case, Reason::NoValue, &step.path, &why).await,
+    };
     let asked = case.ask(approval).await?;
     record.question = Some(asked.id);
     record.due_at = Some(asked.expires_at);
@@ -42,7 +48,10 @@ pub(in crate::engine::runs) async fn again(case: &mut Case<'_, '_>, old: Approva
         return Ok(Went::Rests);
     };
     let Some(step) = case.run.plan.step(&record.key.path).cloned() else { return Ok(Went::Rests) };
-    let approval = question(case, &step, &record.with);
+    let approval = match question(case, &step, &record.with) {
+        Ok(approval) => approval,
+        Err(why) => return advance::fail(case, Reason::NoValue, &step.path, &why).await,
+    };
     let asked = case.ask(approval).await?;
     record.question = Some(asked.id);
     record.due_at = Some(asked.expires_at);
@@ -50,14 +59,14 @@ pub(in crate::engine::runs) async fn again(case: &mut Case<'_, '_>, old: Approva
     Ok(Went::Rests)
 }
 
-fn question(case: &Case<'_, '_>, step: &Step, with: &Value) -> Approval {
-    let expires = text(with, "expires").and_then(|text| duration::parse(text).ok());
+fn question(case: &Case<'_, '_>, step: &Step, with: &Value) -> Result<Approval, String> {
+    let expires = length(with, "expires")?;
     let words = text(with, "question").unwrap_or(&step.name).to_owned();
-    let mut approval = case.question(&step.path, words, expires.unwrap_or(Duration::from_mins(15)));
+    let mut approval = case.question(&step.path, words, expires);
     let choices = texts(with, "choices");
     approval.asks = Asks::Choice(if choices.is_empty() { vec!["yes".to_owned(), "no".to_owned()] } else { choices });
     approval.by = texts(with, "by").iter().filter_map(|text| approver(text)).collect();
-    approval
+    Ok(approval)
 }
 
 fn approver(text: &str) -> Option<Approver> {

@@ -20,6 +20,7 @@ pub(super) fn outcome(outcome: Outcome, secrets: &[SecretString]) -> Outcome {
         Outcome::Done(output) => Outcome::Done(bounded(tree(&output, secrets))),
         Outcome::Failed { why, may_have_changed } => Outcome::Failed { why: error(why), may_have_changed },
         Outcome::Unknown(why) => Outcome::Unknown(error(why)),
+        Outcome::Halted => Outcome::Halted,
     }
 }
 

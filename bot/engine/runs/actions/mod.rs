@@ -18,7 +18,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{Outcome, Ports, Work};
-use crate::domain::runbooks::{condition, plan, scope::Scope};
+use crate::domain::{
+    duration,
+    runbooks::{condition, plan, scope::Scope},
+};
 
 /// An action of the runbook language, as it is carried out.
 pub struct Action {
@@ -89,6 +92,17 @@ pub(super) async fn act(ports: &Ports, work: &Work) -> Outcome {
 /// The text of a field, if it has one.
 fn text<'a>(with: &'a Value, field: &str) -> Option<&'a str> {
     with.get(field).and_then(Value::as_str)
+}
+
+/// The length of time in a field. Without one, or with a number that has no unit, the error says what to write.
+pub(super) fn length(with: &Value, field: &str) -> Result<Duration, String> {
+    match with.get(field) {
+        Some(Value::String(text)) => duration::parse(text).map_err(|why| format!("`{field}`: {why}")),
+        Some(Value::Number(number)) => {
+            Err(format!("`{field}` is `{number}`, which has no unit: write `{number}s` or `{number}m`"))
+        }
+        Some(_) | None => Err(format!("`{field}` is not a length of time such as `90s`, `15m` or `1h30m`")),
+    }
 }
 
 /// The texts of a list; numbers and truth values are written out.

@@ -7,12 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{LIMIT, happened, numbers, tail, text, texts, values};
 use crate::engine::{
-    ports::{Program, ProgramOutcome},
+    ports::{KEY, Program, ProgramOutcome},
     runs::{Outcome, Ports, Work},
 };
-
-/// The variable that holds the idempotency key.
-const KEY: &str = "FIREWARDEN_KEY";
 
 pub(super) fn act<'a>(ports: &'a Ports, work: &'a Work) -> BoxFuture<'a, Outcome> {
     Box::pin(async move {

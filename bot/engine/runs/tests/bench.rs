@@ -21,7 +21,7 @@ use crate::{
         people::{Capability, PersonId},
         routes::Route,
         runbooks::{self, plan::Plan},
-        runs::{Event, Journal, Run},
+        runs::{Event, Journal, Reason, Run, RunState},
         timeline::{Chain, Entry},
     },
     engine::{
@@ -129,6 +129,8 @@ impl Programs for World {
         let stdout = json!({ "argv": program.argv, "env": seen }).to_string();
         ProgramOutcome::Exited { code: 0, stdout, stderr: String::new() }
     }
+
+    async fn end(&self, _key: &str) {}
 }
 
 impl Secrets for World {
@@ -179,7 +181,20 @@ pub(super) struct Bench {
     pub(super) trial: Trial,
     pub(super) world: Arc<World>,
     pub(super) ports: Ports,
+    /// What the chief says while the effect with this number (from 0) is being made.
+    pub(super) meanwhile: Option<(usize, &'static str)>,
     owner: u32,
+}
+
+/// Makes the plan of a run unreadable.
+struct Spoil(RunId);
+
+impl store::Decision for Spoil {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+        tx.execute("update runs set plan = '{' where id = $1", &[self.0.0.into()]).await.map(drop)
+    }
 }
 
 impl Bench {
@@ -201,7 +216,12 @@ impl Bench {
             secrets: Arc::clone(&world) as Arc<dyn Secrets>,
             is_halt_file_there: Arc::new(move || seen.halt_file.load(Ordering::SeqCst)),
         };
-        Self { trial: Trial::new(rules).await, world, ports, owner: 1 }
+        Self { trial: Trial::new(rules).await, world, ports, meanwhile: None, owner: 1 }
+    }
+
+    /// A run whose plan cannot be read any more, as if an older version had written it.
+    pub(super) async fn spoil(&self, id: i64) {
+        self.trial.engine.store().decide(Spoil(RunId(id))).await.unwrap();
     }
 
     async fn submit(&self, input: Input) -> Answer {
@@ -214,10 +234,11 @@ impl Bench {
     /// An alert fires, or is over.
     pub(super) async fn alert(&self, name: &str, is_firing: bool) {
         let labels: BTreeMap<String, String> = [("alertname".to_owned(), name.to_owned())].into();
+        let summary = "there are errors".to_owned();
         let signal = Signal {
             source: "prometheus".to_owned(),
             labels: Labels::from(labels),
-            annotations: BTreeMap::new(),
+            annotations: [("summary".to_owned(), summary)].into(),
             says: if is_firing { Says::Firing { ends_at: None } } else { Says::Resolved { at: None } },
             starts_at: Some(self.trial.engine.now()),
             generator_url: None,
@@ -229,6 +250,12 @@ impl Bench {
     /// Does everything that can be done at this moment.
     pub(super) async fn work(&mut self) {
         assert_eq!(self.work_until(None).await, None);
+    }
+
+    /// Asserts where the first run stands, and why if it is held.
+    pub(super) async fn stands(&self, state: RunState, reason: Option<Reason>) {
+        let run = self.run(1).await;
+        assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (state, reason), "{:#?}", self.journal(1).await);
     }
 
     /// The same, but the worker is killed at the n-th effect (from 0). Says how many effects were left until then.
@@ -254,6 +281,9 @@ impl Bench {
                         return Some(effects);
                     }
                     let came = actions::act(&self.ports, &work).await;
+                    if let Some((_, line)) = self.meanwhile.take_if(|(number, _)| *number == effects) {
+                        self.says("chief", line).await.unwrap();
+                    }
                     if kill == Some((Kill::BeforeWriting, effects)) {
                         return Some(effects);
                     }

@@ -47,7 +47,7 @@ async fn story(kills: Vec<(bool, usize)>, fates: Vec<Fate>, is_probed: bool, hal
             bench = bench.restart().await;
             bench.pass(Duration::from_mins(3)).await;
             assert_eq!(bench.world.service().sent.len(), sent, "nothing is sent while halted");
-            bench.says("chief", "/halt lift").await.unwrap();
+            bench.says("chief", "/halt lift:fixed").await.unwrap();
             if bench.run(1).await.state == RunState::Held {
                 bench.says("chief", "/runbook answer RUN-1 retry").await.unwrap();
             }

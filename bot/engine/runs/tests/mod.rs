@@ -5,3 +5,4 @@ mod chaos;
 mod people;
 mod plans;
 mod steps;
+mod workers;

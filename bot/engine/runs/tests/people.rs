@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    bench::{Bench, rules},
+    bench::{Bench, Fate, rules},
     plans::{ROLLBACK, TWICE},
 };
 use crate::domain::{
+    routes::{Pick, Route},
     runbooks::plan::Mode,
     runs::{Event, Reason, RunState},
 };
@@ -195,4 +196,104 @@ steps:
     let told = journal.0.last().map(|record| record.output.to_string()).unwrap_or_default();
     assert!(told.contains("right; rm -rf /"), "{told}");
     assert!(told.contains("[redacted]") && !told.contains("s3cr3t"), "{told}");
+}
+
+/// A rollback that was approved, and of which the request never arrived.
+async fn a_rollback_that_was_lost() -> Bench {
+    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
+    bench.world.service().fates.push_back(Fate::RequestLost);
+    bench.work().await;
+    bench.stands(RunState::Waiting, None).await;
+    bench
+}
+
+/// An attempt that did not happen uses up neither the agreement nor what it was given for.
+#[tokio::test]
+async fn what_was_approved_is_read_anew_after_an_attempt_that_did_not_happen() {
+    let mut bench = a_rollback_that_was_lost().await;
+    "worse".clone_into(&mut bench.world.service().live);
+    bench.pass(MINUTE + MINUTE).await;
+    bench.stands(RunState::Approval, None).await;
+    assert_eq!(bench.world.service().sent.len(), 1, "it is not sent again before people agreed to what is so now");
+    bench.says("ana", "/runbook answer APR-2 approve").await.unwrap();
+    bench.work().await;
+    bench.stands(RunState::Done, None).await;
+}
+
+/// The same for the guards: what is over by now is not mended by a second attempt.
+#[tokio::test]
+async fn what_is_over_is_not_mended_by_a_second_attempt() {
+    let mut bench = a_rollback_that_was_lost().await;
+    bench.alert("Errors", false).await;
+    bench.pass(MINUTE + MINUTE).await;
+    let run = bench.run(1).await;
+    assert_eq!((run.state, run.reason), (RunState::Refused, Some(Reason::StillFiring)));
+    assert_eq!(bench.world.service().sent.len(), 1);
+}
+
+/// What the run itself was charged for is not held against its own second attempt.
+#[tokio::test]
+async fn a_second_attempt_is_not_refused_by_its_own_cooldown() {
+    let mut bench = a_rollback_that_was_lost().await;
+    bench.pass(MINUTE + MINUTE).await;
+    bench.stands(RunState::Done, None).await;
+    assert_eq!(bench.world.service().sent.len(), 2);
+}
+
+/// Observe tells what would have happened, and leaves out what would not.
+#[tokio::test]
+async fn observe_heeds_conditions() {
+    let text = TWICE
+        .replace("- name: first", "- name: first\n    when: \"target.service == 'cart'\"")
+        .replace("- name: second", "- name: second\n    when: \"incident.phase == 'triage'\"")
+        .replace("- name: third", "- name: third\n    when: \"run.gone == 'x'\"")
+        .replace("run.gone", "alert.labels.gone");
+    let mut rules = rules(&[&text]);
+    rules.runs.mode = Mode::Observe;
+    let mut bench = Bench::new(rules).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.stands(RunState::Observed, None).await;
+    let told: Vec<(String, bool)> = bench
+        .events()
+        .await
+        .into_iter()
+        .filter_map(|event| {
+            if let Event::StepObserved { name, with, .. } = event {
+                Some((name, with.get("unknown").is_some()))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(told, [("second".to_owned(), false), ("third".to_owned(), true)]);
+}
+
+/// Whoever can write a label must not be able to choose what is changed.
+#[tokio::test]
+async fn a_label_cannot_aim_a_run_at_a_service_that_nobody_named() {
+    let aimed = |kind: &str| {
+        let inputs = format!("inputs: {{ service: {{ type: {kind}, label: alertname }} }}\n");
+        TWICE.replace("target: { service: checkout", &format!("{inputs}target: {{ service: \"{{{{ service }}}}\""))
+    };
+    for kind in ["service", "text"] {
+        for (named, is_started) in [(None, true), (Some("checkout"), false), (Some("Errors"), true)] {
+            let mut rules = rules(&[&aimed(kind)]);
+            rules.routes.extend(named.map(|name| Route {
+                name: "other".to_owned(),
+                matchers: vec!["alertname=other".parse().unwrap()],
+                service: Some(Pick::Fixed(name.to_owned())),
+                ..Route::default()
+            }));
+            let mut bench = Bench::new(rules).await;
+            bench.alert("Errors", true).await;
+            bench.work().await;
+            assert_eq!(bench.runs().await.len(), usize::from(is_started), "{kind} {named:?}");
+            let why = bench.says("ana", "/why incident:INC-1").await.unwrap();
+            assert_eq!(why.contains("`Errors` is not a service of the configuration"), !is_started, "{why}");
+        }
+    }
 }

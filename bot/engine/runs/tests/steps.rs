@@ -6,10 +6,14 @@ use super::{
     bench::{Bench, Fate, Kill, rules},
     plans::{ROLLBACK, TWICE},
 };
-use crate::domain::{
-    incidents::Milestone,
-    runs::{Event, Pass, Reason, RunState, StepState},
-    timeline::{Chain, verify},
+use crate::{
+    domain::{
+        incidents::Milestone,
+        runbooks::scope::ROOTS,
+        runs::{Event, Pass, Reason, RunState, StepState},
+        timeline::{Chain, verify},
+    },
+    engine::runs::cards,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -191,13 +195,15 @@ async fn a_halt_stops_in_the_middle_and_lifting_it_resumes_nothing() {
     let mut bench = bench.restart().await;
     bench.pass(MINUTE).await;
     assert_eq!(bench.run(1).await.state, RunState::InDoubt);
-    let refused = bench.says("ana", "/halt lift").await.unwrap_err();
+    let refused = bench.says("ana", "/halt lift:fixed").await.unwrap_err();
     assert!(refused.to_string().contains("administer"), "{refused}");
     bench.says("ana", "/runbook answer RUN-1 happened").await.unwrap();
     bench.work().await;
     let run = bench.run(1).await;
     assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::Halted)));
-    bench.says("chief", "/halt lift").await.unwrap();
+    bench.says("chief", "/halt lift:fixed").await.unwrap();
+    let told = bench.entries(Chain::System).await;
+    assert!(told.iter().any(|entry| entry.draft.text == "Lifted the halt of everything: fixed"), "{told:?}");
     bench.pass(MINUTE).await;
     assert_eq!(bench.world.service().sent.len(), 1);
     bench.world.halt_file.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -208,4 +214,76 @@ async fn a_halt_stops_in_the_middle_and_lifting_it_resumes_nothing() {
     bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
     bench.work().await;
     assert_eq!(bench.run(1).await.state, RunState::Done);
+}
+
+/// Whatever the check says that a runbook can read is there when it is read.
+#[tokio::test]
+async fn every_declared_root_is_there() {
+    let paths: Vec<String> = ROOTS
+        .iter()
+        .flat_map(|root| match root.fields {
+            [] => vec![root.name.to_owned()],
+            fields => fields.iter().map(|field| format!("{}.{field}", root.name)).collect(),
+        })
+        .collect();
+    let body: Vec<String> = paths.iter().enumerate().map(|(at, path)| format!("v{at}: \"{{{{ {path} }}}}\"")).collect();
+    let text = TWICE.replace("body: { version: one }", &format!("body: {{ version: one, {} }}", body.join(", ")));
+    let mut bench = Bench::new(rules(&[&text])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.stands(RunState::Done, None).await;
+    let with = bench.journal(1).await.0[0].with["body"].clone();
+    let at = |path: &str| with[format!("v{}", paths.iter().position(|known| known == path).unwrap())].clone();
+    assert_eq!(at("alert.summary"), "there are errors");
+    assert!(at("alert.key").is_string() && at("run.id") == "RUN-1", "{with}");
+}
+
+/// "Undone" that leaves something standing is a lie that is found out in the next incident.
+#[tokio::test]
+async fn what_stands_after_an_undo_is_named() {
+    let undo = "undo: { action: http, with: { method: POST, url: \"http://service/deployments\", body: { version: undo-one } } }";
+    let text = TWICE
+        .replace(undo, "irreversible: true")
+        .replace("body: { version: three }", "body: { version: three, expect_live: another }");
+    let mut bench = Bench::new(rules(&[&text])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.stands(RunState::Held, Some(Reason::StepFailed)).await;
+    bench.says("ana", "/runbook answer RUN-1 undo").await.unwrap();
+    bench.work().await;
+    bench.stands(RunState::Undone, None).await;
+    let entries = bench.entries(Chain::Incident(crate::domain::ids::IncidentId(1))).await;
+    let ended = entries.iter().find(|entry| entry.draft.text.contains("as `undone`")).unwrap();
+    assert!(ended.draft.text.contains("what stands all the same: first"), "{}", ended.draft.text);
+    let card = cards::of_run(&bench.run(1).await, &bench.journal(1).await, bench.trial.engine.now());
+    assert!(format!("{card:?}").contains("Still stands"), "{card:?}");
+}
+
+/// Whoever wants it to go on has overruled whoever wanted it to stop.
+#[tokio::test]
+async fn an_old_wish_to_stop_does_not_eat_an_answer() {
+    let text = TWICE.replace("body: { version: three }", "body: { version: three, expect_live: another }");
+    let mut bench = Bench::new(rules(&[&text])).await;
+    bench.meanwhile = Some((2, "/runbook cancel RUN-1"));
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    bench.stands(RunState::Held, Some(Reason::StepFailed)).await;
+    "another".clone_into(&mut bench.world.service().live);
+    bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
+    bench.work().await;
+    bench.stands(RunState::Done, None).await;
+}
+
+/// A halt has to work on the worst day: one row that cannot be read does not take it away.
+#[tokio::test]
+async fn a_halt_stands_beside_a_run_that_cannot_be_read() {
+    let other = TWICE.replace("name: twice", "name: other").replace("service: checkout", "service: cart");
+    let bench = Bench::new(rules(&[TWICE, &other])).await;
+    bench.says("ana", "/runbook run twice").await.unwrap();
+    bench.says("ana", "/runbook run other").await.unwrap();
+    bench.spoil(1).await;
+    bench.says("ana", "/halt \"everything is on fire\"").await.unwrap();
+    assert_eq!(bench.run(2).await.state, RunState::Held);
+    let refused = bench.says("bo", "/runbook run twice").await.unwrap_err();
+    assert!(refused.to_string().contains("RUN-1"), "what cannot be read still holds its place: {refused}");
 }

@@ -1,7 +1,10 @@
 //! Runs programs, each in a process group of its own, and leaves nothing of them behind.
 //!
 //! When the time is over, or nobody waits for the outcome any more, the whole group is killed: what a script started
-//! in the background must not go on changing things after the step that it belonged to.
+//! in the background must not go on changing things after the step that it belonged to. What outlived the bot itself is
+//! found by the key of its effect.
+
+mod leftover;
 
 use std::{collections::VecDeque, pin::pin, process::Stdio, time::Duration};
 
@@ -43,6 +46,13 @@ impl Programs for Processes {
             Ended::TimedOut => format!("it took longer than `{}`", duration::compact(program.timeout)),
         };
         ProgramOutcome::Killed { why, stdout, stderr }
+    }
+
+    async fn end(&self, key: &str) {
+        let key = key.to_owned();
+        if let Err(error) = tokio::task::spawn_blocking(move || leftover::end(&key)).await {
+            tracing::error!(%error, "what an earlier life of the bot left running cannot be looked for");
+        }
     }
 }
 
@@ -280,6 +290,27 @@ mod tests {
         let outcome = Processes.run(program).await;
         assert_eq!(outcome, ProgramOutcome::Exited { code: 0, stdout: "done\n".to_owned(), stderr: String::new() });
         gone(&number_in(&file).await).await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_outlived_the_bot_is_found_by_its_key_and_ended_with_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        // The sleeper has another environment, but is in the group.
+        let text = format!("env -i PATH=\"$PATH\" sleep 600 & echo $! > {}; wait", file.display());
+        let start = |key: &str| {
+            let mut command = std::process::Command::new("sh");
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            command.args(["-c", &text]).env(crate::engine::ports::KEY, key).spawn().unwrap()
+        };
+        let mut child = start("one-effect");
+        let sleeper = number_in(&file).await;
+        Processes.end("another-effect").await;
+        assert!(is_alive(&sleeper));
+        Processes.end("one-effect").await;
+        gone(&sleeper).await;
+        assert!(!child.wait().unwrap().success());
     }
 
     proptest! {

@@ -1,0 +1,77 @@
+//! The worker itself, with its tasks: what becomes of a run when a task does not come to its end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    bench::{Bench, rules},
+    plans::TWICE,
+};
+use crate::{
+    domain::runs::{Reason, Run, RunState},
+    engine::runs::{Ports, work::work},
+};
+
+/// Starts a worker that is told by this whether the halt file is there; it works as long as the guard lives.
+fn worker(bench: &Bench, is_halt_file_there: impl Fn() -> bool + Send + Sync + 'static) -> DropGuard {
+    let ports = Ports {
+        http: Arc::clone(&bench.ports.http),
+        programs: Arc::clone(&bench.ports.programs),
+        secrets: Arc::clone(&bench.ports.secrets),
+        is_halt_file_there: Arc::new(is_halt_file_there),
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(work(Arc::clone(&bench.trial.engine), Arc::new(ports), stop.clone()));
+    stop.drop_guard()
+}
+
+/// Waits until the run rests, and gives it.
+async fn rests(bench: &Bench) -> Run {
+    let coming = async {
+        loop {
+            let run = bench.run(1).await;
+            if run.state != RunState::Running {
+                return run;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let rested = tokio::time::timeout(Duration::from_secs(20), coming).await;
+    rested.expect("the run is driven")
+}
+
+/// A run whose task broke is still the worker's, by the store: nobody else takes it, so the worker itself must.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_task_broke_is_taken_up_again() {
+    let bench = Bench::new(rules(&[TWICE])).await;
+    let looks = AtomicUsize::new(0);
+    let _worker = worker(&bench, move || {
+        assert_ne!(looks.fetch_add(1, Ordering::SeqCst), 0, "the first task breaks at once");
+        false
+    });
+    bench.alert("Errors", true).await;
+    assert_eq!(rests(&bench).await.state, RunState::Done);
+    assert_eq!(bench.world.service().sent.len(), 3);
+}
+
+/// The file is the last resort: it counts also when it comes between the intent and the effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_file_that_comes_after_the_intent_holds_the_run() {
+    let bench = Bench::new(rules(&[TWICE])).await;
+    let looks = AtomicUsize::new(0);
+    // It is not there when the intent is asked for, there right before the effect, and gone again after it.
+    let _worker = worker(&bench, move || looks.fetch_add(1, Ordering::SeqCst) == 1);
+    bench.alert("Errors", true).await;
+    let run = rests(&bench).await;
+    assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::HaltFile)));
+    assert!(bench.world.service().sent.is_empty());
+    bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
+    assert_eq!((rests(&bench).await.state, bench.world.service().sent.len()), (RunState::Done, 3));
+}

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// Characters of a message. <https://discord.com/developers/docs/resources/message#create-message>
 pub const CONTENT: usize = 2_000;
+/// People, and roles, that a message may notify.
+/// <https://discord.com/developers/docs/resources/message#allowed-mentions-object>
+pub const MENTIONS: usize = 100;
+/// Characters of the mentions above a message: half of it, so that its words have room.
+pub const CALLED: usize = CONTENT / 2;
 /// Characters of an embed's title. <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>
 pub const EMBED_TITLE: usize = 256;
 /// Characters of an embed's description (the same page).

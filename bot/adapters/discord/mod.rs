@@ -110,7 +110,7 @@ impl Chat for Discord {
         let rules = self.engine.rules();
         let drawn = render::message(&Message::card(card.clone()), &rules.people);
         let route = Route::ChannelMessage { channel_id: channel.into(), message_id: number(message)?.into() };
-        let call = Call { method: LightMethod::Patch, route, body: Some(drawn.body), files: &[] };
+        let call = Call { method: LightMethod::Patch, route, body: Some(render::edit(&drawn.body)), files: &[] };
         self.rest.call(call).await.map(drop)
     }
 

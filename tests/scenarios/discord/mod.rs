@@ -5,6 +5,7 @@
 
 mod approvals;
 mod outage;
+mod pages;
 mod people;
 mod storm;
 

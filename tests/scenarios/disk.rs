@@ -83,8 +83,13 @@ async fn a_full_disk_is_refused_told_and_survived() {
     }
     let (url, heard) = listener().await;
     let world = World::start_with(Config::default().with(&format!("[emergency]\nurl = \"{url}\"\n"))).await;
-    let errors =
-        ["the outbox cannot be worked on", "runs cannot be taken over", "timers cannot be looked at", "leases of runs"];
+    let errors = [
+        "the outbox cannot be worked on",
+        "what became of a message",
+        "runs cannot be taken over",
+        "timers cannot be looked at",
+        "leases of runs",
+    ];
     for error in errors {
         world.announce(error);
     }

@@ -56,8 +56,8 @@ pub const THREAD_EXISTS: u64 = 160_004;
 pub const UNKNOWN_CHANNEL: u64 = 10_003;
 /// The code of the error that a message is gone (the same page).
 pub const UNKNOWN_MESSAGE: u64 = 10_008;
-/// A channel that the bot may not write in is tried again after this long: somebody may have given it back.
-pub const AFTER_FORBIDDEN: Duration = Duration::from_mins(1);
+/// The code of the error that a thread is archived (the same page).
+pub const THREAD_IS_ARCHIVED: u64 = 50_083;
 /// Requests in a second, all together. <https://discord.com/developers/docs/topics/rate-limits#global-rate-limit>
 pub const REQUESTS_PER_SECOND: usize = 50;
 /// Invalid requests (401, 403, 429) in ten minutes that lead to a ban.

@@ -29,7 +29,8 @@ pub(super) fn message(message: &Message, people: &People) -> Drawn {
     let mut files = message.files.clone();
     let called = called(&message.notify, people);
     let lines = message.lines.iter().map(|words| line(words, people));
-    let lines: Vec<String> = Some(called.clone()).filter(|called| !called.is_empty()).into_iter().chain(lines).collect();
+    let lines: Vec<String> =
+        Some(called.clone()).filter(|called| !called.is_empty()).into_iter().chain(lines).collect();
     let mut content = lines.join("\n");
     if content.chars().count() > limits::CONTENT {
         let note = "\n*cut here; the whole text is in the file*";
@@ -192,12 +193,9 @@ fn called(whom: &Line, people: &People) -> String {
                 (accounts(person, people).map(|number| format!("<@{number}>")).collect(), &person.0)
             }
             Span::Role(role) => (roles(role, people).map(|number| format!("<@&{number}>")).collect(), role),
-            Span::Text(_)
-            | Span::Code(_)
-            | Span::Strong(_)
-            | Span::Time(_)
-            | Span::Incident(_)
-            | Span::Link { .. } => continue,
+            Span::Text(_) | Span::Code(_) | Span::Strong(_) | Span::Time(_) | Span::Incident(_) | Span::Link { .. } => {
+                continue;
+            }
         };
         names.extend(if mentions.is_empty() { vec![escape(name)] } else { mentions });
     }
@@ -304,7 +302,8 @@ mod tests {
     /// However many people there are, Discord takes the message, and no mention is cut in two.
     #[test]
     fn a_crowd_is_called_within_the_limits() {
-        let crowd = (0..300).fold(Line::new(), |line, n| line.person(&PersonId(format!("discord:{}", 10_u64.pow(17) + n))));
+        let crowd =
+            (0..300).fold(Line::new(), |line, n| line.person(&PersonId(format!("discord:{}", 10_u64.pow(17) + n))));
         let drawn = message(&Message::line("x".repeat(3_000)).notify(crowd), &People::default());
         let content = drawn.body["content"].as_str().unwrap();
         assert!(content.chars().count() <= limits::CONTENT);

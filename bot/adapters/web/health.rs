@@ -14,7 +14,7 @@ use axum::{
 use serde_json::json;
 
 use super::{Site, answers::Trouble, credentials::Shown};
-use crate::store::{self, posts};
+use crate::store::{self, cards, posts};
 
 /// The longest a look at the store may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,7 +65,10 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
 async fn waiting(site: &Site) -> Result<posts::Waiting, String> {
     let look = async {
         let mut reader = site.engine.read().await?;
-        posts::waiting(&mut reader).await
+        let waiting = posts::waiting(&mut reader).await?;
+        let card_since = cards::page_since(&mut reader).await?;
+        let page_since = [waiting.page_since, card_since].into_iter().flatten().min();
+        Ok(posts::Waiting { page_since, ..waiting })
     };
     match tokio::time::timeout(PATIENCE, look).await {
         Ok(Ok(waiting)) => Ok(waiting),

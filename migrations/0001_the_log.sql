@@ -57,10 +57,13 @@ create table posts (
     state text not null check (state in ('waiting', 'sent', 'expired', 'refused')),
     sent_at integer,
     message text,
-    trouble text
+    trouble text,
+    -- When somebody was told another way of a page that no chat takes.
+    told_at integer
 ) strict;
 
-create index posts_waiting on posts (channel, lane, id) where state = 'waiting';
+create index posts_waiting on posts (lane, channel, id) where state = 'waiting';
+create index posts_refused on posts (id) where state = 'refused';
 create index posts_by_incident on posts (incident, id);
 
 -- Cards are desired state: the newest revision is rendered when it is sent.
@@ -71,12 +74,14 @@ create table cards (
     lane integer not null,
     wanted integer not null,
     shown integer not null default 0,
+    -- The chat's name of the message, by which it is found wherever it stands.
     message text,
     -- How often the message was found to be gone: a part of its nonce.
     lost integer not null default 0,
     thread text,
     changed_at integer not null,
-    trouble text
+    trouble text,
+    told_at integer
 ) strict;
 
 create index cards_waiting on cards (lane, changed_at) where wanted > shown;

@@ -18,11 +18,15 @@ impl Chat for Console {
         Ok(format!("console-{nonce}"))
     }
 
-    async fn edit(&self, _: &Place, _: &str, _: &Card) -> Result<(), Undelivered> {
+    async fn edit(&self, _: &str, _: &Card) -> Result<(), Undelivered> {
         Ok(())
     }
 
-    async fn open_thread(&self, _: &Place, message: &str, _: &str) -> Result<String, Undelivered> {
+    async fn open_thread(&self, message: &str, _: &str) -> Result<String, Undelivered> {
         Ok(message.to_owned())
+    }
+
+    async fn is_up(&self) -> bool {
+        true
     }
 }

@@ -23,11 +23,14 @@ pub trait Clock: Send + Sync {
 #[async_trait]
 pub trait Chat: Send + Sync {
     /// Sends a message to a channel, or into the thread of one. The same nonce twice makes one message, if the chat can.
+    /// The answer is the message's name, by which it is found wherever it stands.
     async fn send(&self, place: &Place, message: &Message, nonce: &str) -> Result<String, Undelivered>;
-    /// Replaces a message, by the name that sending it gave. The card's controls are replaced too.
-    async fn edit(&self, place: &Place, message: &str, card: &Card) -> Result<(), Undelivered>;
+    /// Replaces a message's card, with its controls. Whom it called when it was sent is called no second time.
+    async fn edit(&self, message: &str, card: &Card) -> Result<(), Undelivered>;
     /// Opens a thread under a message and gives its name; one that is open already is given again.
-    async fn open_thread(&self, place: &Place, message: &str, title: &str) -> Result<String, Undelivered>;
+    async fn open_thread(&self, message: &str, title: &str) -> Result<String, Undelivered>;
+    /// Whether the chat answers at all.
+    async fn is_up(&self) -> bool;
 }
 
 /// Where a message goes.
@@ -46,7 +49,9 @@ pub enum Undelivered {
     Wait(Duration),
     /// The chat cannot be reached, or has a fault of its own: to be tried again.
     Unreachable(String),
-    /// The message to edit is no longer there.
+    /// The bot may not do it there; somebody may allow it later.
+    Forbidden(String),
+    /// The message to edit, the thread or the channel is not there.
     Gone,
     /// The chat will never take it as it is.
     Refused(String),

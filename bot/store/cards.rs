@@ -18,7 +18,7 @@ pub struct Shown {
     pub wanted: i64,
     /// The revision that the chat shows.
     pub shown: i64,
-    /// The chat's name for the message, once it is there.
+    /// The chat's name for the message, once it is there: it is found by it wherever it stands.
     pub message: Option<String>,
     /// The chat's name for the thread that was opened from it.
     pub thread: Option<String>,
@@ -28,14 +28,17 @@ pub struct Shown {
     pub nonce: String,
 }
 
-/// A card's row with its nonce: unique per store, subject and lost message, and at most 25 characters for a while.
+/// The nonce of a card's message: unique per store, subject and lost message, and at most 25 characters for a while.
+macro_rules! nonce {
+    () => {
+        "substr(replace(instance.id, '-', ''), 21, 12) || '-' || subject || '-' || lost as nonce"
+    };
+}
+
+/// A card's row with its nonce.
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "select cards.*, substr(replace(instance.id, '-', ''), 21, 12) || '-' || subject || '-' || lost as nonce ",
-            "from cards cross join instance ",
-            $rest
-        )
+        concat!("select cards.*, ", nonce!(), " from cards cross join instance ", $rest)
     };
 }
 
@@ -58,7 +61,25 @@ pub async fn want(
     Ok(())
 }
 
-/// Cards of a lane that are to be shown anew, those first that have waited longest.
+/// Cards of a lane that are to be shown: of each channel as many that nobody has seen yet, and as many that have changed,
+/// those first that have waited longest.
+pub async fn due(reader: &mut Reader, is_page: bool, of_each: usize) -> Result<Vec<Shown>> {
+    let rows = reader
+        .rows(
+            concat!(
+                "select cards.*, ",
+                nonce!(),
+                " from (select *, row_number() over (partition by channel, message is null order by changed_at, subject) \
+                 as place from cards where wanted > shown and lane = $1) as cards cross join instance \
+                 where place <= $2 order by changed_at, subject"
+            ),
+            &[(!is_page).into(), i64::try_from(of_each).unwrap_or(i64::MAX).into()],
+        )
+        .await?;
+    rows.iter().map(card).collect()
+}
+
+/// Cards of a lane that are to be shown anew, of all channels, those first that have waited longest.
 pub async fn next(reader: &mut Reader, is_page: bool, limit: i64) -> Result<Vec<Shown>> {
     let rows = reader
         .rows(
@@ -84,18 +105,62 @@ pub async fn shown(tx: &mut Tx, subject: &str, revision: i64, message: &str) -> 
 /// There is nothing to show at this revision.
 pub async fn nothing(tx: &mut Tx, subject: &str, revision: i64) -> Result<()> {
     tx.execute("update cards set shown = $2 where subject = $1", &[subject.into(), revision.into()]).await?;
+    tx.wake(Wake::Delivery);
     Ok(())
 }
 
-/// Since when the oldest card waits that goes ahead like a page.
+/// Since when the oldest card waits that goes ahead like a page and that nobody has seen.
 pub async fn page_since(reader: &mut Reader) -> Result<Option<Time>> {
-    let row = reader.row("select min(changed_at) as since from cards where wanted > shown and lane = 0", &[]).await?;
+    let row = reader
+        .row("select min(changed_at) as since from cards where wanted > shown and lane = 0 and message is null", &[])
+        .await?;
     row.map_or(Ok(None), |row| row.opt_time("since"))
+}
+
+/// Cards that go ahead like pages and that nobody has seen, those first that have waited longest; with them those that
+/// the chat does not take, until somebody was told of them another way.
+pub async fn unseen_pages(reader: &mut Reader, since: Time, limit: i64) -> Result<Vec<Shown>> {
+    let rows = reader
+        .rows(
+            select!(
+                "where lane = 0 and message is null and changed_at <= $1 and told_at is null \
+                 and (wanted > shown or trouble is not null) order by changed_at, subject limit $2"
+            ),
+            &[since.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(card).collect()
+}
+
+/// Somebody was told another way of a card that the chat does not take.
+pub async fn told(tx: &mut Tx, subject: &str, now: Time) -> Result<()> {
+    tx.execute(
+        "update cards set told_at = $2 where subject = $1 and trouble is not null and wanted = shown",
+        &[subject.into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Cards that the chat did not take as they are, each with what it said, the newest first.
+pub async fn in_trouble(reader: &mut Reader, limit: i64) -> Result<Vec<(Shown, String)>> {
+    let rows = reader
+        .rows(select!("where trouble is not null order by changed_at desc, subject limit $1"), &[limit.into()])
+        .await?;
+    rows.iter().map(|row| Ok((card(row)?, row.text("trouble")?))).collect()
 }
 
 /// The chat has opened this thread from the card.
 pub async fn threaded(tx: &mut Tx, subject: &str, thread: &str) -> Result<()> {
     tx.execute("update cards set thread = $2 where subject = $1", &[subject.into(), thread.into()]).await?;
+    wake(tx);
+    Ok(())
+}
+
+/// The chat no longer has this thread.
+pub async fn thread_gone(tx: &mut Tx, subject: &str, thread: &str) -> Result<()> {
+    tx.execute("update cards set thread = null where subject = $1 and thread = $2", &[subject.into(), thread.into()])
+        .await?;
     wake(tx);
     Ok(())
 }
@@ -114,10 +179,12 @@ pub async fn gone(tx: &mut Tx, subject: &str, now: Time) -> Result<()> {
 /// The chat does not take this revision, however often it is tried; a newer one will be tried again.
 pub async fn refused(tx: &mut Tx, subject: &str, revision: i64, trouble: &str) -> Result<()> {
     tx.execute(
-        "update cards set shown = $2, trouble = $3 where subject = $1",
+        "update cards set shown = $2, trouble = $3, told_at = null where subject = $1",
         &[subject.into(), revision.into(), trouble.into()],
     )
     .await?;
+    // Posts may wait for the card, and are not to wait any more.
+    tx.wake(Wake::Delivery);
     Ok(())
 }
 

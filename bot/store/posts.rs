@@ -24,6 +24,8 @@ pub struct Post {
     pub expires_at: Option<Time>,
     /// When a chat took it.
     pub sent_at: Option<Time>,
+    /// What the chat said that does not take it.
+    pub trouble: Option<String>,
 }
 
 /// A message to be sent.
@@ -68,27 +70,41 @@ pub async fn add(tx: &mut Tx, post: &NewPost<'_>, now: Time) -> Result<i64> {
     Ok(id)
 }
 
-/// The next message of each channel of a lane.
-pub async fn next(reader: &mut Reader, is_page: bool) -> Result<Vec<Post>> {
+/// The next messages of each channel of a lane, in their order: as many of each.
+pub async fn next(reader: &mut Reader, is_page: bool, of_each: usize) -> Result<Vec<Post>> {
     let rows = reader
         .rows(
-            "select * from posts p where state = 'waiting' and lane = $1 and id = \
-             (select min(id) from posts q where q.state = 'waiting' and q.channel = p.channel and q.lane = p.lane) \
-             order by id",
-            &[(!is_page).into()],
+            "select * from (select *, row_number() over (partition by channel order by id) as place from posts \
+             where state = 'waiting' and lane = $1) as posts where place <= $2 order by id",
+            &[(!is_page).into(), i64::try_from(of_each).unwrap_or(i64::MAX).into()],
         )
         .await?;
     rows.iter().map(post).collect()
 }
 
-/// Pages that have waited since this time or longer, those first that have waited longest.
+/// Pages that have waited since this time or longer, those first that have waited longest; with them those that the chat
+/// does not take, until somebody was told of them another way.
 pub async fn pages_waiting(reader: &mut Reader, since: Time, limit: i64) -> Result<Vec<Post>> {
     let rows = reader
         .rows(
-            "select * from posts where state = 'waiting' and lane = 0 and created_at <= $1 order by id limit $2",
+            "select * from posts where lane = 0 and created_at <= $1 \
+             and (state = 'waiting' or (state = 'refused' and told_at is null)) order by id limit $2",
             &[since.into(), limit.into()],
         )
         .await?;
+    rows.iter().map(post).collect()
+}
+
+/// Somebody was told another way of a message that the chat does not take.
+pub async fn told(tx: &mut Tx, id: i64, now: Time) -> Result<()> {
+    tx.execute("update posts set told_at = $2 where id = $1 and state = 'refused'", &[id.into(), now.into()]).await?;
+    Ok(())
+}
+
+/// Messages that the chat did not take, the newest first.
+pub async fn in_trouble(reader: &mut Reader, limit: i64) -> Result<Vec<Post>> {
+    let rows =
+        reader.rows("select * from posts where state = 'refused' order by id desc limit $1", &[limit.into()]).await?;
     rows.iter().map(post).collect()
 }
 
@@ -169,10 +185,12 @@ fn post(row: &Row) -> Result<Post> {
         channel: row.text("channel")?,
         is_page: row.int("lane")? == 0,
         incident: row.opt_int("incident")?.map(IncidentId),
-        body: row.json("body")?,
+        // What cannot be read is nothing: it is refused when its turn comes, and holds up no other.
+        body: row.json("body").unwrap_or_default(),
         nonce: row.text("nonce")?,
         created_at: row.time("created_at")?,
         expires_at: row.opt_time("expires_at")?,
         sent_at: row.opt_time("sent_at")?,
+        trouble: row.opt_text("trouble")?,
     })
 }

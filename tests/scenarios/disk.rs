@@ -14,8 +14,9 @@ use crate::world::{Config, Fault, Moment, Which, World, alert, config, http, is_
 type Heard = Arc<Mutex<Vec<String>>>;
 
 /// What the log says while nothing can be written.
-const ERRORS: [&str; 5] = [
+const ERRORS: [&str; 6] = [
     "the outbox cannot be worked on",
+    "what became of a message",
     "runs cannot be taken over",
     "timers cannot be looked at",
     "leases of runs",

@@ -56,7 +56,8 @@ impl Callback<'_> {
         };
         let body = Some(json!({ "type": kind, "data": drawn.body }));
         let route = Route::InteractionResponse { interaction_id: id, token };
-        rest.call(Call { method: LightMethod::Post, route, body, files: &drawn.files }).await.map(drop)
+        rest.call(Call { method: LightMethod::Post, route, body, files: &drawn.files }).await?;
+        Ok(())
     }
 }
 
@@ -70,7 +71,8 @@ pub(super) async fn fill_in(
 ) -> Result<(), Undelivered> {
     let drawn = render::message(&reply.message, people);
     let route = Route::WebhookOriginalInteractionResponse { application_id: application.into(), token };
-    rest.call(Call { method: LightMethod::Patch, route, body: Some(drawn.body), files: &drawn.files }).await.map(drop)
+    rest.call(Call { method: LightMethod::Patch, route, body: Some(drawn.body), files: &drawn.files }).await?;
+    Ok(())
 }
 
 fn draw(reply: &Reply, people: &People) -> Drawn {

@@ -81,9 +81,9 @@ async fn listen(discord: &Arc<Discord>, stop: &CancellationToken) -> anyhow::Res
 }
 
 async fn ask(discord: &Discord, call: Call<'_>) -> anyhow::Result<serde_json::Value> {
-    discord.rest.call(call).await.map_err(|trouble| match trouble {
+    discord.rest.call(call).await.map_err(|trouble| match trouble.what {
         Undelivered::Wait(pause) => anyhow::anyhow!("Discord asks to wait {pause:?}"),
-        Undelivered::Unreachable(why) | Undelivered::Refused(why) => anyhow::anyhow!(why),
+        Undelivered::Unreachable(why) | Undelivered::Forbidden(why) | Undelivered::Refused(why) => anyhow::anyhow!(why),
         Undelivered::Gone => anyhow::anyhow!("Discord does not know the application or the server"),
     })
 }

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// Characters of a message. <https://discord.com/developers/docs/resources/message#create-message>
 pub const CONTENT: usize = 2_000;
+/// People, and roles, that a message may notify.
+/// <https://discord.com/developers/docs/resources/message#allowed-mentions-object>
+pub const MENTIONS: usize = 100;
+/// Characters of the mentions above a message: half of it, so that its words have room.
+pub const CALLED: usize = CONTENT / 2;
 /// Characters of an embed's title. <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>
 pub const EMBED_TITLE: usize = 256;
 /// Characters of an embed's description (the same page).
@@ -51,8 +56,8 @@ pub const THREAD_EXISTS: u64 = 160_004;
 pub const UNKNOWN_CHANNEL: u64 = 10_003;
 /// The code of the error that a message is gone (the same page).
 pub const UNKNOWN_MESSAGE: u64 = 10_008;
-/// A channel that the bot may not write in is tried again after this long: somebody may have given it back.
-pub const AFTER_FORBIDDEN: Duration = Duration::from_mins(1);
+/// The code of the error that a thread is archived (the same page).
+pub const THREAD_IS_ARCHIVED: u64 = 50_083;
 /// Requests in a second, all together. <https://discord.com/developers/docs/topics/rate-limits#global-rate-limit>
 pub const REQUESTS_PER_SECOND: usize = 50;
 /// Invalid requests (401, 403, 429) in ten minutes that lead to a ban.

@@ -21,7 +21,7 @@ use serenity::http::{LightMethod, Route};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::rest::{Call, Rest};
+use self::rest::{Call, Rest, Trouble};
 use crate::engine::{
     Engine,
     chat::{Card, Message},
@@ -77,9 +77,39 @@ impl Discord {
             return number(thread);
         }
         self.settings.channels.get(&place.channel).copied().ok_or_else(|| {
-            Undelivered::Refused(format!("the configuration has no `{}` under `[discord.channels]`", place.channel))
+            tracing::warn!(channel = place.channel, "the configuration has no such channel under `[discord.channels]`");
+            Undelivered::Gone
         })
     }
+
+    /// Changes a message; one in an archived thread is brought back for that, as a new message in it would do by itself.
+    /// <https://discord.com/developers/docs/topics/threads#unarchiving-a-thread>
+    async fn change(&self, (channel, message): (u64, u64), body: Value) -> Result<(), Trouble> {
+        let change = || {
+            let route = Route::ChannelMessage { channel_id: channel.into(), message_id: message.into() };
+            self.rest.call(Call { method: LightMethod::Patch, route, body: Some(body.clone()), files: &[] })
+        };
+        match change().await {
+            Err(trouble) if trouble.code == limits::THREAD_IS_ARCHIVED => {
+                let route = Route::Channel { channel_id: channel.into() };
+                let body = Some(json!({ "archived": false }));
+                self.rest.call(Call { method: LightMethod::Patch, route, body, files: &[] }).await?;
+                change().await.map(drop)
+            }
+            changed => changed.map(drop),
+        }
+    }
+}
+
+/// The name of a message: its channel or thread, and its number there.
+fn name(channel: u64, message: u64) -> String {
+    format!("{channel}/{message}")
+}
+
+/// Where the message of this name is, and its number there.
+fn place_of(name: &str) -> Result<(u64, u64), Undelivered> {
+    let (channel, message) = name.split_once('/').ok_or(Undelivered::Gone)?;
+    Ok((number(channel)?, number(message)?))
 }
 
 #[async_trait]
@@ -95,28 +125,23 @@ impl Chat for Discord {
         let route = Route::ChannelMessages { channel_id: channel.into() };
         let call = Call { method: LightMethod::Post, route, body: Some(drawn.body.clone()), files: &drawn.files };
         let sent = self.rest.call(call).await?;
-        let message = id_of(&sent)?;
+        let message = number(&id_of(&sent)?)?;
         // Of a card that was sent before, Discord gives the earlier state: it is brought up to date.
         if message_differs(&drawn.body, &sent) {
-            let route = Route::ChannelMessage { channel_id: channel.into(), message_id: number(&message)?.into() };
-            let body = render::edit(&drawn.body);
-            self.rest.call(Call { method: LightMethod::Patch, route, body: Some(body), files: &[] }).await?;
+            self.change((channel, message), render::edit(&drawn.body)).await?;
         }
-        Ok(message)
+        Ok(name(channel, message))
     }
 
-    async fn edit(&self, place: &Place, message: &str, card: &Card) -> Result<(), Undelivered> {
-        let channel = self.channel(place)?;
+    async fn edit(&self, message: &str, card: &Card) -> Result<(), Undelivered> {
+        let place = place_of(message)?;
         let rules = self.engine.rules();
         let drawn = render::message(&Message::card(card.clone()), &rules.people);
-        let route = Route::ChannelMessage { channel_id: channel.into(), message_id: number(message)?.into() };
-        let call = Call { method: LightMethod::Patch, route, body: Some(drawn.body), files: &[] };
-        self.rest.call(call).await.map(drop)
+        Ok(self.change(place, render::edit(&drawn.body)).await?)
     }
 
-    async fn open_thread(&self, place: &Place, message: &str, title: &str) -> Result<String, Undelivered> {
-        let channel = self.channel(place)?;
-        let number = number(message)?;
+    async fn open_thread(&self, message: &str, title: &str) -> Result<String, Undelivered> {
+        let (channel, number) = place_of(message)?;
         let route = Route::ChannelMessageThreads { channel_id: channel.into(), message_id: number.into() };
         let name = limits::cut(title, limits::THREAD_NAME);
         let body = Some(json!({ "name": name, "auto_archive_duration": limits::ARCHIVE_AFTER_MINUTES }));
@@ -124,16 +149,24 @@ impl Chat for Discord {
             Ok(thread) => id_of(&thread),
             // A thread that was opened from a message has the message's number:
             // https://discord.com/developers/docs/topics/threads
-            Err(Undelivered::Refused(why)) if why.contains(&limits::THREAD_EXISTS.to_string()) => {
-                Ok(message.to_owned())
-            }
-            Err(trouble) => Err(trouble),
+            Err(trouble) if trouble.code == limits::THREAD_EXISTS => Ok(number.to_string()),
+            Err(trouble) => Err(trouble.into()),
         }
+    }
+
+    async fn is_up(&self) -> bool {
+        let route = Route::UserMe;
+        self.rest.call(Call { method: LightMethod::Get, route, body: None, files: &[] }).await.is_ok()
     }
 }
 
 /// Whether the card in Discord's answer is another than the one that was sent.
 fn message_differs(sent: &Value, answer: &Value) -> bool {
+    let buttons = |message: &Value| -> Vec<String> {
+        let rows = message["components"].as_array().into_iter().flatten();
+        let buttons = rows.flat_map(|row| row["components"].as_array().into_iter().flatten());
+        buttons.filter_map(|button| button["custom_id"].as_str().map(str::to_owned)).collect()
+    };
     let said = |message: &Value| -> Vec<String> {
         let embed = &message["embeds"][0];
         let fields = embed["fields"].as_array().into_iter().flatten();
@@ -144,7 +177,7 @@ fn message_differs(sent: &Value, answer: &Value) -> bool {
             .map(|text| text.unwrap_or_default().trim().to_owned())
             .collect()
     };
-    said(sent) != said(answer)
+    said(sent) != said(answer) || buttons(sent) != buttons(answer)
 }
 
 fn id_of(answer: &Value) -> Result<String, Undelivered> {

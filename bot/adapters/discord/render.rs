@@ -1,7 +1,9 @@
 //! Draws lines and cards as Discord shows them, within its limits.
 //!
-//! Words from outside are escaped, so that they are never formatting, links or mentions; only people whom the engine
-//! named are notified.
+//! Words from outside are escaped, so that they are never formatting, links or mentions; only people and roles whom the
+//! engine named are notified, and only by the content of a message: Discord does not look for mentions in embeds.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -25,7 +27,10 @@ pub(super) struct Drawn {
 /// Draws a message. Lines that are too long for one are cut, and come whole as a file.
 pub(super) fn message(message: &Message, people: &People) -> Drawn {
     let mut files = message.files.clone();
-    let lines: Vec<String> = message.lines.iter().map(|words| line(words, people)).collect();
+    let called = called(&message.notify, people);
+    let lines = message.lines.iter().map(|words| line(words, people));
+    let lines: Vec<String> =
+        Some(called.clone()).filter(|called| !called.is_empty()).into_iter().chain(lines).collect();
     let mut content = lines.join("\n");
     if content.chars().count() > limits::CONTENT {
         let note = "\n*cut here; the whole text is in the file*";
@@ -33,8 +38,8 @@ pub(super) fn message(message: &Message, people: &People) -> Drawn {
         let whole: Vec<String> = message.lines.iter().map(Line::plain).collect();
         files.push(File { name: "message.txt".to_owned(), text: whole.join("\n") });
     }
-    let mentioned: Vec<&str> =
-        message.lines.iter().flat_map(|line| &line.0).filter_map(|span| mention(span, people)).collect();
+    let spans = message.notify.0.iter().chain(message.lines.iter().flat_map(|line| &line.0));
+    let mentions = Mentions::of(spans, people);
     let embeds: Vec<Value> = message.card.iter().map(|card| embed(card, people)).collect();
     let rows: Vec<Value> =
         message.card.iter().flat_map(|card| &card.controls).take(limits::ROWS).map(|buttons| row(buttons)).collect();
@@ -47,7 +52,7 @@ pub(super) fn message(message: &Message, people: &People) -> Drawn {
         "content": content,
         "embeds": embeds,
         "components": rows,
-        "allowed_mentions": { "parse": [], "users": mentioned },
+        "allowed_mentions": { "parse": [], "users": mentions.users, "roles": mentions.roles },
     });
     if !attachments.is_empty() {
         body["attachments"] = json!(attachments);
@@ -55,14 +60,9 @@ pub(super) fn message(message: &Message, people: &People) -> Drawn {
     Drawn { body, files }
 }
 
-/// What of a message can be changed later.
+/// What of a message is changed later: its card. Whom it called when it was sent stays above it.
 pub(super) fn edit(body: &Value) -> Value {
-    json!({
-        "content": body["content"],
-        "embeds": body["embeds"],
-        "components": body["components"],
-        "allowed_mentions": body["allowed_mentions"],
-    })
+    json!({ "embeds": body["embeds"], "components": body["components"], "allowed_mentions": { "parse": [] } })
 }
 
 /// Draws a line in Discord's Markdown.
@@ -77,9 +77,13 @@ fn span(span: &Span, people: &People) -> String {
         Span::Code(value) => code(value),
         // https://discord.com/developers/docs/reference#message-formatting
         Span::Time(at) => format!("<t:{}:T>", at.millis().div_euclid(1_000)),
-        Span::Person(person) => match account(person, people) {
+        Span::Person(person) => match accounts(person, people).next() {
             Some(account) => format!("<@{account}>"),
             None => escape(&person.0),
+        },
+        Span::Role(role) => match roles(role, people).next() {
+            Some(number) => format!("<@&{number}>"),
+            None => escape(role),
         },
         Span::Incident(incident) => format!("**{incident}**"),
         Span::Link { text, url } if is_plain_link(url) => format!("[{}](<{url}>)", escape(text)),
@@ -132,15 +136,80 @@ fn code(value: &str) -> String {
     if clean.trim().is_empty() { "` `".to_owned() } else { format!("`{clean}`") }
 }
 
-/// The person's number at Discord.
-fn account<'a>(person: &'a PersonId, people: &'a People) -> Option<&'a str> {
-    let known = people.accounts.iter().filter(|(_, id)| *id == person).map(|(account, _)| account.as_str());
-    let number = known.chain([person.0.as_str()]).find_map(|account| account.strip_prefix("discord:"))?;
+/// The person's numbers at Discord.
+fn accounts<'a>(person: &'a PersonId, people: &'a People) -> impl Iterator<Item = &'a str> {
+    let known = people.accounts.iter().filter(move |(_, id)| *id == person).map(|(account, _)| account.as_str());
+    known.chain([person.0.as_str()]).filter_map(number)
+}
+
+/// Discord's numbers of a role of the configuration.
+fn roles<'a>(role: &'a str, people: &'a People) -> impl Iterator<Item = &'a str> {
+    let known = people.chat_roles.iter().filter(move |(_, known)| *known == role);
+    known.filter_map(|(account, _)| number(account))
+}
+
+/// The number in a name such as `discord:1234`.
+fn number(account: &str) -> Option<&str> {
+    let number = account.strip_prefix("discord:")?;
     Some(number).filter(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn mention<'a>(span: &'a Span, people: &'a People) -> Option<&'a str> {
-    if let Span::Person(person) = span { account(person, people) } else { None }
+/// Whom a message may notify, by their numbers, each once and no more than Discord takes.
+struct Mentions<'a> {
+    users: Vec<&'a str>,
+    roles: Vec<&'a str>,
+}
+
+impl<'a> Mentions<'a> {
+    fn of(spans: impl Iterator<Item = &'a Span>, people: &'a People) -> Self {
+        let mut mentions = Self { users: Vec::new(), roles: Vec::new() };
+        for span in spans {
+            match span {
+                Span::Person(person) => mentions.users.extend(accounts(person, people)),
+                Span::Role(role) => mentions.roles.extend(roles(role, people)),
+                Span::Text(_)
+                | Span::Code(_)
+                | Span::Strong(_)
+                | Span::Time(_)
+                | Span::Incident(_)
+                | Span::Link { .. } => {}
+            }
+        }
+        for numbers in [&mut mentions.users, &mut mentions.roles] {
+            let mut seen = BTreeSet::new();
+            numbers.retain(|number| seen.insert(*number));
+            numbers.truncate(limits::MENTIONS);
+        }
+        mentions
+    }
+}
+
+/// Whom a message is for, in one line of whole mentions. Names that Discord has no number for stand there as words.
+fn called(whom: &Line, people: &People) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for part in &whom.0 {
+        let (mentions, name): (Vec<String>, &str) = match part {
+            Span::Person(person) => {
+                (accounts(person, people).map(|number| format!("<@{number}>")).collect(), &person.0)
+            }
+            Span::Role(role) => (roles(role, people).map(|number| format!("<@&{number}>")).collect(), role),
+            Span::Text(_) | Span::Code(_) | Span::Strong(_) | Span::Time(_) | Span::Incident(_) | Span::Link { .. } => {
+                continue;
+            }
+        };
+        names.extend(if mentions.is_empty() { vec![escape(name)] } else { mentions });
+    }
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    let mut line = String::new();
+    for (index, name) in names.iter().enumerate() {
+        if line.len() + name.len() > limits::CALLED {
+            return format!("{line} and {} more", names.len() - index);
+        }
+        line.push_str(if index == 0 { "" } else { " " });
+        line.push_str(name);
+    }
+    line
 }
 
 fn embed(card: &Card, people: &People) -> Value {
@@ -211,8 +280,36 @@ mod tests {
         people.accounts.insert("discord:77".to_owned(), PersonId("ana".to_owned()));
         let said = Message::line(Line::text("<@1> asks ").person(&PersonId("ana".to_owned())));
         let drawn = message(&said, &people);
-        assert_eq!(drawn.body["allowed_mentions"], json!({ "parse": [], "users": ["77"] }));
+        assert_eq!(drawn.body["allowed_mentions"], json!({ "parse": [], "users": ["77"], "roles": [] }));
         assert_eq!(drawn.body["content"], r"\<\@1\> asks <@77>");
+    }
+
+    /// A mention inside an embed wakes nobody, so whom a card is for stands above it, each once.
+    #[test]
+    fn whom_a_card_is_for_is_called_in_the_content() {
+        let mut people = People::default();
+        people.accounts.insert("discord:77".to_owned(), PersonId("ana".to_owned()));
+        people.chat_roles.insert("discord:5".to_owned(), "on-call".to_owned());
+        let ana = PersonId("ana".to_owned());
+        let whom = Line::new().with(Span::Role("on-call".to_owned())).person(&ana).person(&ana);
+        let whom = whom.person(&PersonId("lea".to_owned()));
+        let drawn = message(&Message::card(Card::new(Tone::Urgent, "INC-1").notify(whom)), &people);
+        assert_eq!(drawn.body["content"], "<@&5> <@77> lea");
+        assert_eq!(drawn.body["allowed_mentions"], json!({ "parse": [], "users": ["77"], "roles": ["5"] }));
+        assert!(edit(&drawn.body).get("content").is_none(), "a change of the card calls nobody");
+    }
+
+    /// However many people there are, Discord takes the message, and no mention is cut in two.
+    #[test]
+    fn a_crowd_is_called_within_the_limits() {
+        let crowd =
+            (0..300).fold(Line::new(), |line, n| line.person(&PersonId(format!("discord:{}", 10_u64.pow(17) + n))));
+        let drawn = message(&Message::line("x".repeat(3_000)).notify(crowd), &People::default());
+        let content = drawn.body["content"].as_str().unwrap();
+        assert!(content.chars().count() <= limits::CONTENT);
+        assert!(content.lines().next().unwrap().ends_with(" more"), "{content}");
+        assert_eq!(content.matches("<@").count(), content.matches('>').count());
+        assert_eq!(drawn.body["allowed_mentions"]["users"].as_array().unwrap().len(), limits::MENTIONS);
     }
 
     #[test]

@@ -40,6 +40,25 @@ pub(super) struct Call<'a> {
     pub(super) files: &'a [File],
 }
 
+/// Why a request came to nothing, with Discord's own code if it gave one.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) code: u64,
+    pub(super) what: Undelivered,
+}
+
+impl From<Undelivered> for Trouble {
+    fn from(what: Undelivered) -> Self {
+        Self { code: 0, what }
+    }
+}
+
+impl From<Trouble> for Undelivered {
+    fn from(trouble: Trouble) -> Self {
+        trouble.what
+    }
+}
+
 impl Rest {
     pub(super) fn new(token: &SecretString, api_url: Option<String>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let mut authorization = HeaderValue::from_str(&format!("Bot {}", token.expose_secret()))
@@ -63,7 +82,7 @@ impl Rest {
     }
 
     /// Sends the request if the limits allow it now.
-    pub(super) async fn call(&self, call: Call<'_>) -> Result<Value, Undelivered> {
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Value, Trouble> {
         let path = call.route.path().into_owned();
         let (name, resource) = bucket_of(&path, call.method);
         // Answers to interactions do not count: their tokens are their limit.
@@ -79,10 +98,10 @@ impl Rest {
             (Some(body), files) => request.multipart(form(&body, files)?),
             (None, _) => request,
         };
-        let answer = request.send().await.map_err(|error| Undelivered::Unreachable(error.without_url().to_string()))?;
+        let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let mut told = told(status, answer.headers());
-        let body = answer.bytes().await.map_err(|error| Undelivered::Unreachable(error.without_url().to_string()))?;
+        let body = answer.bytes().await.map_err(unreachable)?;
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if status == StatusCode::TOO_MANY_REQUESTS {
             told.is_global |= body["global"].as_bool().unwrap_or(false);
@@ -95,26 +114,30 @@ impl Rest {
     }
 }
 
+fn unreachable(error: reqwest::Error) -> Undelivered {
+    Undelivered::Unreachable(error.without_url().to_string())
+}
+
 /// What an answer means for whoever sent the request.
-fn judge(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Result<Value, Undelivered> {
+fn judge(status: StatusCode, retry_after: Option<Duration>, body: Value) -> Result<Value, Trouble> {
     if status.is_success() {
         return Ok(body);
     }
     let code = body["code"].as_u64().unwrap_or(0);
     let said = limits::cut(&body.to_string(), 500);
-    Err(match status {
+    let what = match status {
         StatusCode::TOO_MANY_REQUESTS => Undelivered::Wait(retry_after.unwrap_or(Duration::from_secs(1))),
         StatusCode::NOT_FOUND if matches!(code, limits::UNKNOWN_MESSAGE | limits::UNKNOWN_CHANNEL) => Undelivered::Gone,
-        // The missing permission may be given while the message waits, and other channels need not wait for that.
-        StatusCode::FORBIDDEN => {
-            tracing::warn!(said, "Discord forbids it to the bot; it is tried again");
-            Undelivered::Wait(limits::AFTER_FORBIDDEN)
-        }
+        // The missing permission may be given while the message waits. A thread that is locked is one that moderators
+        // closed to the bot.
+        StatusCode::FORBIDDEN => Undelivered::Forbidden(format!("Discord answered {status}: {said}")),
+        _ if code == limits::THREAD_IS_ARCHIVED => Undelivered::Forbidden(format!("Discord answered {status}: {said}")),
         // The token may be exchanged.
         StatusCode::UNAUTHORIZED => Undelivered::Unreachable(format!("Discord answered {status}: {said}")),
         status if status.is_server_error() => Undelivered::Unreachable(format!("Discord answered {status}")),
         status => Undelivered::Refused(format!("Discord answered {status}: {said}")),
-    })
+    };
+    Err(Trouble { code, what })
 }
 
 fn told(status: StatusCode, headers: &HeaderMap) -> Told {

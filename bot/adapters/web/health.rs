@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Site, answers::Trouble, credentials::Shown};
 use crate::{
     domain::{runs::RunState, time::Time},
-    store::{self, approvals, posts, runs, timers},
+    store::{self, approvals, cards, posts, runs, timers},
 };
 
 /// The longest a look at the store may take.
@@ -66,7 +66,10 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
 async fn waiting(site: &Site) -> Result<posts::Waiting, String> {
     let look = async {
         let mut reader = site.engine.read().await?;
-        posts::waiting(&mut reader).await
+        let waiting = posts::waiting(&mut reader).await?;
+        let card_since = cards::page_since(&mut reader).await?;
+        let page_since = [waiting.page_since, card_since].into_iter().flatten().min();
+        Ok(posts::Waiting { page_since, ..waiting })
     };
     match tokio::time::timeout(PATIENCE, look).await {
         Ok(Ok(waiting)) => Ok(waiting),

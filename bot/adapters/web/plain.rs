@@ -6,6 +6,9 @@ use crate::engine::features;
 /// The whole message, without a line break at its end.
 pub(super) fn message(message: &Message) -> String {
     let mut parts: Vec<String> = Vec::new();
+    if !message.notify.is_empty() {
+        parts.push(format!("for {}", message.notify.plain()));
+    }
     if !message.lines.is_empty() {
         parts.push(message.lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n"));
     }

@@ -83,6 +83,9 @@ pub struct Card {
     pub blocks: Vec<Line>,
     /// Rows of buttons.
     pub controls: Vec<Vec<Button>>,
+    /// Whom it is for: people and roles, who are notified when it is first sent and not when it changes.
+    #[serde(default)]
+    pub notify: Line,
     /// Whether it is too late to send it: it still takes the place of what was sent before.
     #[serde(default)]
     pub is_too_late: bool,
@@ -98,6 +101,13 @@ impl Card {
     #[must_use]
     pub fn too_late(mut self, is_too_late: bool) -> Self {
         self.is_too_late = is_too_late;
+        self
+    }
+
+    /// Says whom it is for.
+    #[must_use]
+    pub fn notify(mut self, whom: Line) -> Self {
+        self.notify = whom;
         self
     }
 
@@ -181,6 +191,9 @@ pub struct Message {
     /// A card.
     #[serde(default)]
     pub card: Option<Card>,
+    /// Whom it is for: people and roles, who are notified where the chat can.
+    #[serde(default)]
+    pub notify: Line,
     /// Files.
     #[serde(default)]
     pub files: Vec<File>,
@@ -192,9 +205,17 @@ impl Message {
         Self { lines: vec![line.into()], ..Self::default() }
     }
 
-    /// A message that is a card.
-    pub fn card(card: Card) -> Self {
-        Self { card: Some(card), ..Self::default() }
+    /// A message that is a card, for those whom the card is for.
+    pub fn card(mut card: Card) -> Self {
+        let notify = std::mem::take(&mut card.notify);
+        Self { card: Some(card), notify, ..Self::default() }
+    }
+
+    /// Says whom it is for.
+    #[must_use]
+    pub fn notify(mut self, whom: Line) -> Self {
+        self.notify = whom;
+        self
     }
 
     /// Adds a line.

@@ -18,6 +18,8 @@ pub enum Span {
     Time(Time),
     /// A person, who is notified where the chat can.
     Person(PersonId),
+    /// Everybody with a role of the configuration; they are notified where the chat can.
+    Role(String),
     /// An incident, as a link where the chat can.
     Incident(IncidentId),
     /// A link; one that is not `http` or `https` is shown as text.
@@ -87,6 +89,11 @@ impl Line {
         self.with(Span::Incident(incident))
     }
 
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds any part.
     #[must_use]
     pub fn with(mut self, span: Span) -> Self {
@@ -103,6 +110,7 @@ impl Line {
                 Span::Code(value) => format!("`{value}`"),
                 Span::Time(at) => at.long(),
                 Span::Person(person) => person.to_string(),
+                Span::Role(role) => role.clone(),
                 Span::Incident(incident) => incident.to_string(),
                 Span::Link { text, url } => format!("{text} ({url})"),
             })

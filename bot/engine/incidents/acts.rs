@@ -12,9 +12,9 @@ use crate::{
         timeline::{Draft, EntryRef},
     },
     engine::{
-        Context,
+        Context, Rules,
         chat::{
-            Line, Message, Subject,
+            Line, Message, Span, Subject,
             outbox::{self, Post, Stand},
         },
     },
@@ -187,14 +187,11 @@ pub(super) async fn page(context: &mut Context<'_>, incident: &Incident, reason:
         "reopened" => line.and(" is open again: "),
         _ => line.and(": "),
     };
-    let mut line = line.and(incident.title.clone());
-    for person in paged(context, incident) {
-        line = line.and(" ").person(&person);
-    }
+    let line = line.and(incident.title.clone());
     let post = Post {
         channel: incident.channel.clone(),
         incident: None,
-        message: Message::line(line),
+        message: Message::line(line).notify(whom(context.rules, &incident.pages)),
         is_page: true,
         expires_at: None,
     };
@@ -220,24 +217,27 @@ pub(super) async fn say(context: &mut Context<'_>, incident: &Incident, message:
     outbox::post(context, post).await
 }
 
-fn paged(context: &Context<'_>, incident: &Incident) -> Vec<PersonId> {
-    people(context.rules, &incident.pages)
-}
-
-/// The people behind `person:ada` and `role:on-call`, each once.
-pub(super) fn people(rules: &crate::engine::Rules, names: &[String]) -> Vec<PersonId> {
-    let mut found = Vec::new();
+/// Those behind `person:ada` and `role:on-call`, each once: the role itself, for a chat that knows it, and the people of
+/// the configuration who have it.
+pub fn whom(rules: &Rules, names: &[String]) -> Line {
+    let mut found: Vec<Span> = Vec::new();
     for name in names {
         match name.split_once(':') {
-            Some(("person", person)) => found.push(PersonId(person.to_owned())),
+            Some(("person", person)) => found.push(Span::Person(PersonId(person.to_owned()))),
             Some(("role", role)) => {
+                found.push(Span::Role(role.to_owned()));
                 let known = rules.people.known.iter().filter(|(_, roles)| roles.contains(role));
-                found.extend(known.map(|(person, _)| person.clone()));
+                found.extend(known.map(|(person, _)| Span::Person(person.clone())));
             }
             Some(_) | None => {}
         }
     }
-    let mut seen = std::collections::BTreeSet::new();
-    found.retain(|person| seen.insert(person.clone()));
-    found
+    let mut line = Line::new();
+    for span in found {
+        if !line.0.contains(&span) {
+            line = if line.is_empty() { line } else { line.and(" ") };
+            line = line.with(span);
+        }
+    }
+    line
 }

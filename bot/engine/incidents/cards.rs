@@ -26,7 +26,14 @@ pub(super) fn render<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxFut
     Box::pin(async move {
         let Subject::Incident(id) = subject else { return Ok(None) };
         match incidents::by_id(view.reader, *id).await? {
-            Some(incident) => card(view, &incident).await.map(Some),
+            Some(incident) => {
+                let card = card(view, &incident).await?;
+                // Once somebody has taken it, nobody need be called for it any more.
+                let is_taken = incident.milestones.at(Milestone::Acknowledged).is_some();
+                let calls = incident.phase.is_open() && !is_taken;
+                let whom = if calls { acts::whom(view.rules, &incident.pages) } else { Line::new() };
+                Ok(Some(card.notify(whom)))
+            }
             None => Ok(None),
         }
     })
@@ -170,9 +177,11 @@ fn remarks(view: &View<'_>, incident: &Incident, is_flapping: bool) -> Vec<Line>
     if let Some(earlier) = incident.earlier.last() {
         lines.push(Line::text("Earlier of the same group: ").incident(*earlier));
     }
-    let paged = acts::people(view.rules, &incident.pages);
-    if incident.phase == Phase::Triage && !paged.is_empty() {
-        lines.push(paged.iter().fold(Line::text("Paged:"), |line, person| line.and(" ").person(person)));
+    let mut paged = Line::text("Paged: ");
+    let whom = acts::whom(view.rules, &incident.pages);
+    if incident.phase == Phase::Triage && !whom.is_empty() {
+        paged.0.extend(whom.0);
+        lines.push(paged);
     }
     lines
 }

@@ -95,7 +95,9 @@ fn outbox<'a>(view: &'a mut View<'_>, _: &'a Call) -> BoxFuture<'a, Result<Reply
         for is_page in [true, false] {
             changed.extend(cards::next(view.reader, is_page, SHOWN).await?);
         }
-        if waiting.count == 0 && changed.is_empty() {
+        let refused = posts::in_trouble(view.reader, SHOWN).await?;
+        let in_trouble = cards::in_trouble(view.reader, SHOWN).await?;
+        if waiting.count == 0 && changed.is_empty() && refused.is_empty() && in_trouble.is_empty() {
             return Ok(Reply::private(Message::line("Nothing waits to be delivered")));
         }
         let mut message = Message::line(format!("Messages that wait: {}", waiting.count));
@@ -107,6 +109,15 @@ fn outbox<'a>(view: &'a mut View<'_>, _: &'a Call) -> BoxFuture<'a, Result<Reply
         for card in changed {
             let line = Line::text("card of ").code(card.subject).and(" in ").code(card.channel).and(", since ");
             message = message.and(line.time(card.changed_at));
+        }
+        for post in refused {
+            let kind = if post.is_page { "page" } else { "message" };
+            let line = Line::text(format!("{kind} {} to ", post.id)).code(post.channel).and(" was not taken: ");
+            message = message.and(line.code(post.trouble.unwrap_or_else(|| "unknown".to_owned())));
+        }
+        for (card, trouble) in in_trouble {
+            let line = Line::text("card of ").code(card.subject).and(" in ").code(card.channel);
+            message = message.and(line.and(" was not taken as it is: ").code(trouble));
         }
         Ok(Reply::private(message))
     })

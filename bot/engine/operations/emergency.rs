@@ -39,6 +39,13 @@ pub struct Cry {
     about: Vec<String>,
 }
 
+impl Cry {
+    /// The pages that it is about, by what each is known by.
+    pub fn pages(&self) -> Vec<String> {
+        self.about.iter().filter(|about| *about != STORE).cloned().collect()
+    }
+}
+
 /// What was cried already.
 #[derive(Debug, Clone, Default)]
 pub struct Alarm {

@@ -10,7 +10,7 @@ use std::{
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::emergency::{Alarm, Trouble, UNDELIVERED};
+use super::emergency::{Alarm, Cry, Trouble, UNDELIVERED};
 use crate::{
     domain::time::Time,
     engine::{
@@ -29,6 +29,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const BEAT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 /// The most pages that are looked at.
 const PAGES: i64 = 50;
+/// A page that no chat takes is not told of any more after this long.
+const FORGOTTEN: Duration = Duration::from_hours(24);
 /// How long somebody outside may take to answer.
 const OUTSIDE: Duration = Duration::from_secs(10);
 
@@ -77,6 +79,7 @@ impl Watch {
         if let Some(cry) = self.alarm.cry(&trouble, now) {
             tracing::warn!(text = cry.text, "an emergency");
             if self.tell(&cry.text).await {
+                self.told(&cry, now).await;
                 self.alarm.heard(cry, now);
             } else {
                 self.alarm.unheard(now);
@@ -148,6 +151,15 @@ impl Watch {
         outcome.inspect_err(|why| tracing::error!(why, "the emergency page does not go out")).is_ok()
     }
 
+    /// What no chat takes is done with once somebody outside has heard of it.
+    async fn told(&self, cry: &Cry, now: Time) {
+        if self.outside.emergency.is_some()
+            && let Err(fault) = self.engine.store().decide(Told { pages: cry.pages(), now }).await
+        {
+            tracing::debug!(%fault, "what was told outside cannot be written down");
+        }
+    }
+
     async fn call_heartbeat(&mut self, now: Time) {
         let Some((url, every)) = self.outside.heartbeat.clone() else { return };
         self.next_heartbeat = now + every;
@@ -178,6 +190,27 @@ fn first_line(fault: &store::Fault) -> String {
     fault.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
+/// Somebody outside was told of these pages.
+struct Told {
+    pages: Vec<String>,
+    now: Time,
+}
+
+impl store::Decision for Told {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+        for page in &self.pages {
+            match (page.strip_prefix("post-").and_then(|id| id.parse().ok()), page.strip_prefix("card-")) {
+                (Some(id), _) => posts::told(tx, id, self.now).await?,
+                (None, Some(subject)) => cards::told(tx, subject, self.now).await?,
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The pages that wait too long, those first that wait longest.
 async fn late(engine: &Engine) -> store::Result<Vec<(String, Time, String)>> {
     let now = engine.now();
@@ -186,19 +219,26 @@ async fn late(engine: &Engine) -> store::Result<Vec<(String, Time, String)>> {
     let mut pages = Vec::new();
     for post in posts::pages_waiting(&mut reader, now - UNDELIVERED, PAGES).await? {
         let is_expired = post.expires_at.is_some_and(|at| at <= now);
-        if !is_expired {
+        let is_forgotten = post.trouble.is_some() && now.since(post.created_at) >= FORGOTTEN;
+        if !is_expired && !is_forgotten {
             let message = serde_json::from_value::<Message>(post.body.clone()).unwrap_or_default();
             pages.push((format!("post-{}", post.id), post.created_at, words(&message)));
         }
     }
-    for card in cards::next(&mut reader, true, PAGES).await? {
-        let Ok(subject) = card.subject.parse::<Subject>() else { continue };
-        if now.since(card.changed_at) < UNDELIVERED {
-            continue;
-        }
+    // A card that has been seen wakes nobody by changing.
+    for card in cards::unseen_pages(&mut reader, now - UNDELIVERED, PAGES).await? {
+        let key = format!("card-{}", card.subject);
         let mut view = View { reader: &mut reader, now, rules: &rules };
-        if let Some(drawn) = features::card(&mut view, &subject).await? {
-            pages.push((format!("card-{}", card.subject), card.changed_at, drawn.title.plain()));
+        let drawn = match card.subject.parse::<Subject>() {
+            Ok(subject) => features::card(&mut view, &subject).await,
+            Err(_) => Ok(None),
+        };
+        match drawn {
+            Ok(Some(drawn)) if drawn.is_too_late => {}
+            Ok(Some(drawn)) => pages.push((key, card.changed_at, drawn.title.plain())),
+            Ok(None) => {}
+            // What cannot be drawn waits all the same.
+            Err(_) => pages.push((key, card.changed_at, card.subject)),
         }
     }
     pages.sort_by_key(|(_, since, _)| *since);
@@ -296,5 +336,50 @@ mod tests {
         trial.engine.store().close().await;
         watch.look().await;
         assert!(watch.unread.is_some() && ear.0.lock().unwrap().is_empty(), "what cannot be read is not well");
+    }
+
+    /// Does this to the page of the test.
+    struct With(&'static str);
+
+    impl store::Decision for With {
+        type Answer = ();
+        async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+            match self.0 {
+                "refuse" => posts::refused(tx, 1, "not like this").await,
+                "show" => cards::shown(tx, "INC-1", 1, "m1").await,
+                _ => cards::want(tx, "INC-1", "a", (None, true), Time::EPOCH).await,
+            }
+        }
+    }
+
+    /// A page that the chat refuses reaches somebody another way, once.
+    #[tokio::test]
+    async fn a_refused_page_is_cried_once() {
+        let trial = Trial::new(Rules::default()).await;
+        let ear = Arc::<Ear>::default();
+        let mut watch = watch(&trial, &ear);
+        trial.engine.store().decide(Page(trial.engine.now())).await.unwrap();
+        trial.engine.store().decide(With("refuse")).await.unwrap();
+        for minutes in [1, 16, 16] {
+            trial.clock.pass(Duration::from_mins(minutes));
+            watch.look().await;
+        }
+        let cries: Vec<String> = ear.0.lock().unwrap().iter().filter(|cry| cry.starts_with("POST")).cloned().collect();
+        assert_eq!(cries.len(), 1, "{cries:?}");
+        assert!(cries[0].contains("INC-1 burns"), "{cries:?}");
+    }
+
+    /// Nobody is woken because a card that was seen long ago has changed.
+    #[tokio::test]
+    async fn a_change_of_a_card_is_no_emergency() {
+        let mut rules = Rules::default();
+        rules.people.everyone = Some(crate::domain::people::Capability::Administer);
+        let trial = Trial::new(rules).await;
+        trial.engine.store().decide(With("want")).await.unwrap();
+        trial.says("ana", "/incident declare title:fire").await.unwrap();
+        trial.clock.pass(Duration::from_mins(2));
+        assert_eq!(late(&trial.engine).await.unwrap().len(), 1, "nobody has seen it");
+        trial.engine.store().decide(With("show")).await.unwrap();
+        assert_eq!(late(&trial.engine).await.unwrap(), []);
     }
 }

@@ -41,7 +41,7 @@ pub fn summary(id: IncidentId, review: &Review) -> Message {
     }
     card = card.block(quality(review));
     let file = File { name: file_name(id), text: review.markdown.clone() };
-    Message { lines: Vec::new(), card: Some(card), files: vec![file] }
+    Message { files: vec![file], ..Message::card(card) }
 }
 
 /// What the draft rests on and lacks, in a line.

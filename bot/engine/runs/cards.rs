@@ -14,9 +14,10 @@ use crate::{
     engine::{
         View,
         chat::{Button, Card, Line, Shortcut, Style, Subject, Tone},
+        incidents::acts,
         runs::settle,
     },
-    store::{self, approvals, runs},
+    store::{self, approvals, incidents, runs},
 };
 
 /// The card of a run as it stands.
@@ -37,8 +38,25 @@ pub(super) fn approval<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxF
         let Some(run) = runs::by_id(view.reader, approval.run).await? else { return Ok(None) };
         // Nobody is asked what has been answered, or can no longer be.
         let is_over = approval.state != ApprovalState::Open || approval.expires_at <= view.now;
-        Ok(Some(of_approval(&approval, &run).too_late(is_over)))
+        let by: Vec<String> = approval.by.iter().map(ToString::to_string).collect();
+        let asked = acts::whom(view.rules, &by);
+        let asked = if asked.is_empty() { whom(view, &run).await? } else { asked };
+        Ok(Some(of_approval(&approval, &run).too_late(is_over).notify(asked)))
     })
+}
+
+/// Whom a page about the run is for: those whom its incident pages, who leads it, and who asked for the run; those of the
+/// default route if there is nobody else.
+pub(super) async fn whom(view: &mut View<'_>, run: &Run) -> store::Result<Line> {
+    let incident = match run.incident {
+        Some(id) => incidents::by_id(view.reader, id).await?,
+        None => None,
+    };
+    let people = incident.as_ref().and_then(|incident| incident.lead()).into_iter().chain(run.requested_by.person());
+    let people: Vec<String> = people.map(|person| format!("person:{person}")).collect();
+    let names: Vec<String> = incident.iter().flat_map(|incident| incident.pages.clone()).chain(people).collect();
+    let names = if names.is_empty() { &view.rules.default_route.page } else { &names };
+    Ok(acts::whom(view.rules, names))
 }
 
 /// What a run looks like.

@@ -74,6 +74,11 @@ impl<'c, 'r> Case<'c, 'r> {
     /// Says something in the run's channel.
     pub(super) async fn say(&mut self, message: Message, is_page: bool) -> store::Result<()> {
         let stand = self.stand(is_page).await?;
+        let message = if is_page {
+            message.notify(super::cards::whom(&mut self.context.view(), &self.run).await?)
+        } else {
+            message
+        };
         let post = Post { channel: stand.channel, incident: stand.incident, message, is_page, expires_at: None };
         outbox::post(self.context, post).await
     }

@@ -4,7 +4,9 @@
 //! looked at, a request that Discord refused, and an exchange that Discord's API document does not allow.
 
 mod approvals;
+mod losses;
 mod outage;
+mod pages;
 mod people;
 mod storm;
 

@@ -100,6 +100,33 @@ impl Channel {
         Card { channel: self.clone(), about: about.to_owned() }
     }
 
+    /// Discord archives the thread, as it does after a while in which nobody wrote.
+    pub(crate) fn is_put_away(&self) {
+        self.shared.change(|state| {
+            let id = self.id(state);
+            for channel in state.channels.iter_mut().filter(|channel| Some(channel.id) == id) {
+                channel.archived = true;
+            }
+            state.note("a thread was archived");
+        });
+    }
+
+    /// A person with the right to do so deletes the channel or thread with all that is in it.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub(crate) fn is_deleted(&self) {
+        self.shared.change(|state| {
+            let id = self.id(state).expect("a channel to delete");
+            let gone = |channel: &Snowflake| *channel == id;
+            state.channels.retain(|channel| channel.id != id && channel.parent != Some(id));
+            for message in state.messages.iter_mut().filter(|message| gone(&message.channel)) {
+                message.deleted = true;
+            }
+            state.note("a person deleted a channel");
+        });
+    }
+
     /// A person with the right to do so deletes the newest message that contains `text`.
     ///
     /// # Panics

@@ -11,6 +11,8 @@ pub(crate) enum Fault {
     TooManyRequests { retry_after: Duration, global: bool },
     /// This status with a page of HTML, as a gateway in front of Discord gives.
     ServerError(u16),
+    /// This status with one of Discord's own codes, such as 403 with 50013 where a permission is missing.
+    Refusal(u16, u32),
     /// No answer ever; nothing is applied.
     Hang,
     /// The connection is closed without an answer; nothing is applied.

@@ -238,6 +238,13 @@ async fn exchange(request: Request<Incoming>, shared: &Shared) -> io::Result<Ans
             let page = "<html><head><title>502 Bad Gateway</title></head></html>";
             return Ok(response(status, page.into(), &[(CONTENT_TYPE.as_str(), "text/html".to_owned())]));
         }
+        Some(Fault::Refusal(status, code)) => {
+            return Ok(shared.change(|state| {
+                let reply = Reply::refused(status, code, "Missing Permissions");
+                refused(state, &call, &reply);
+                finish(state, &call, &reply, None, &[])
+            }));
+        }
         Some(Fault::TooManyRequests { retry_after, global }) => {
             return Ok(shared.change(|state| too_many(state, &call, retry_after, global, None)));
         }
@@ -281,7 +288,7 @@ fn take_fault(shared: &Shared, call: &Call) -> Option<Fault> {
         let mut matching = state.scripts.iter_mut().filter(|script| script.route.matches(&call.method, &call.path));
         let fault = matching.find_map(|script| script.take(&clock))?;
         state.note(&format!("{} {} -> {fault:?}", call.method, call.path));
-        if !matches!(fault, Fault::LostAnswer | Fault::TooManyRequests { .. }) {
+        if !matches!(fault, Fault::LostAnswer | Fault::TooManyRequests { .. } | Fault::Refusal(..)) {
             let request = exchanged(call);
             state.transcript.exchange(&request, None);
         }
@@ -313,12 +320,17 @@ fn applied(state: &mut State, call: &Call) -> Answered {
         return response(501, Bytes::new(), &[]);
     };
     if reply.status >= 400 {
-        let request = format!("{} {}", call.method, call.path);
-        let answer = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
-        state.note(&format!("{request} -> {} {answer}", reply.status));
-        state.transcript.refused.push(Refused { status: reply.status, request, answer });
+        refused(state, call, &reply);
     }
     finish(state, call, &reply, told.as_ref(), &[])
+}
+
+/// Notes that a call was refused for what it said.
+fn refused(state: &mut State, call: &Call, reply: &Reply) {
+    let request = format!("{} {}", call.method, call.path);
+    let answer = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
+    state.note(&format!("{request} -> {} {answer}", reply.status));
+    state.transcript.refused.push(Refused { status: reply.status, request, answer });
 }
 
 fn too_many(state: &mut State, call: &Call, retry_after: Duration, global: bool, told: Option<&Told>) -> Answered {

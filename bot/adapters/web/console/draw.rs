@@ -28,6 +28,7 @@ pub(super) fn line(line: &Line, pen: Pen<'_>) -> Markup {
                 Span::Strong(words) => strong { (words) },
                 Span::Time(at) => (time(*at, pen.now)),
                 Span::Person(person) => span.person { (person) },
+                Span::Role(role) => span.person { (role) },
                 Span::Incident(id) => a href={ "/incidents/" (id) } { (id) },
                 Span::Link { text, url } => (link(text, url)),
             }
@@ -154,6 +155,7 @@ fn tone(tone: Tone) -> &'static str {
 /// A whole message.
 pub(super) fn message(message: &Message, pen: Pen<'_>) -> Markup {
     html! {
+        @if !message.notify.is_empty() { p.aside { "for " (line(&message.notify, pen)) } }
         @for words in &message.lines { p { (line(words, pen)) } }
         @if let Some(drawn) = &message.card { (card(drawn, None, pen)) }
         @for file in &message.files { (self::file(file)) }

@@ -127,7 +127,7 @@ async fn what_comes_from_outside_stays_text_on_the_page() {
     let line = line.with(Span::Link { text: "here".to_owned(), url: "javascript:alert(3)".to_owned() });
     let card = Card::new(Tone::Urgent, line.clone()).fact(evil, line.clone()).block(line.clone());
     let card = card.row(vec![Button::new(evil, Shortcut::new("run", &[&evil, &"INC-1"]))]);
-    show(&server, Message { lines: vec![line], card: Some(card), files: Vec::new() }).await;
+    show(&server, Message { lines: vec![line], ..Message::card(card) }).await;
     let (cookie, _) = server.sign_in("ada-token").await;
     let page = server.get("/", &[("cookie", &cookie)]).await;
     assert!(page.text.contains("&lt;script&gt;alert(1)"), "{}", page.text);

@@ -2,37 +2,45 @@
 //!
 //! A row is marked after the chat took its message; a crash in between sends it again with the same nonce. Pages have a
 //! lane of their own, so nothing slow stands in their way. While the chat is down, it is tried with one message at a
-//! time, ever more seldom, and nothing is dropped but what has expired.
+//! time, ever more seldom; a row that alone is in trouble is put off and holds up nothing else. Nothing is dropped but
+//! what has expired.
+
+mod load;
+mod rows;
+mod settle;
+mod threads;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{Message, Subject};
+use self::{
+    load::{Load, Row, Way},
+    settle::Ledger,
+    threads::Threads,
+};
 use crate::{
     domain::time::Time,
     engine::{
-        Engine, View, features,
-        ports::{Chat, Place, Undelivered},
+        Engine,
+        ports::{Chat, Undelivered},
     },
-    store::{
-        self, Decision, Tx, Wake,
-        cards::{self, Shown},
-        posts::{self, Post},
-    },
+    store::{self, Wake, cards, posts},
 };
 
-/// How many cards are looked at together.
-const CARDS: i64 = 50;
 /// Looked at again after this long even if nothing woke it.
 const AT_LEAST: Duration = Duration::from_secs(30);
-/// The first and the longest pause after the chat could not be reached.
+/// The first and the longest pause after the chat could not be reached, or did not take one row.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The same, where the chat forbids something or does not know the place: people have to change that.
+const FORBIDDEN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(1));
+/// So long a post that is put off keeps those behind it waiting, for the sake of their order. Pages do not wait.
+const IN_ORDER: Duration = Duration::from_mins(1);
 
 /// Delivers one lane until it is told to stop.
 pub async fn work(engine: Arc<Engine>, chat: Arc<dyn Chat>, is_page: bool, stop: CancellationToken) {
-    let mut lane = Lane { engine, chat, is_page, paused: HashMap::new(), failures: 0 };
+    let mut lane = Lane::new(engine, chat, is_page);
     while !stop.is_cancelled() {
         let engine = Arc::clone(&lane.engine);
         let woken = engine.store().woken(if is_page { Wake::Pages } else { Wake::Delivery });
@@ -56,298 +64,251 @@ struct Lane {
     engine: Arc<Engine>,
     chat: Arc<dyn Chat>,
     is_page: bool,
-    /// Channels that asked to wait, or all of them under the empty name, and until when.
-    paused: HashMap<String, Time>,
+    /// Until when nothing is tried because the chat cannot be reached.
+    down: Option<Time>,
     /// How often in a row the chat could not be reached.
     failures: u32,
+    /// What is not done in a channel, and until when.
+    paused: HashMap<(String, Way), Time>,
+    /// How often in a row something was forbidden in a channel.
+    forbidden: HashMap<(String, Way), u32>,
+    /// Rows that are tried later than the others.
+    put_off: HashMap<Row, PutOff>,
+    threads: Threads,
+    ledger: Ledger,
 }
 
-/// What is to be delivered to one channel, in its order.
+/// A row that is tried later.
+#[derive(Debug, Clone, Copy)]
+struct PutOff {
+    since: Time,
+    until: Time,
+    tries: u32,
+}
+
+/// What a try to deliver a row came to.
+#[derive(Debug)]
+enum Tried {
+    /// It is dealt with.
+    Done,
+    /// It waits for another row.
+    Later,
+    /// The chat did not take it.
+    Trouble(Undelivered),
+    /// The row cannot be read or drawn.
+    Fault(store::Fault),
+}
+
+/// How it went with the rows of a channel.
 #[derive(Default)]
-struct Load {
-    cards: Vec<Shown>,
-    post: Option<Post>,
+struct Went {
+    done: Vec<(Row, Way)>,
+    trouble: Vec<(Row, Way, Undelivered)>,
+    faults: Vec<(Row, store::Fault)>,
 }
 
 impl Lane {
+    fn new(engine: Arc<Engine>, chat: Arc<dyn Chat>, is_page: bool) -> Self {
+        Self {
+            engine,
+            chat,
+            is_page,
+            down: None,
+            failures: 0,
+            paused: HashMap::new(),
+            forbidden: HashMap::new(),
+            put_off: HashMap::new(),
+            threads: Threads::default(),
+            ledger: Ledger::default(),
+        }
+    }
+
     /// Delivers what can be delivered and says when to look again.
     async fn pass(&mut self) -> store::Result<Time> {
+        self.ledger.settle_all(&self.engine).await;
         loop {
             let now = self.engine.now();
             self.paused.retain(|_, until| *until > now);
-            let loads = self.loads().await?;
+            self.put_off.retain(|_, off| off.until + FORBIDDEN.1 > now);
+            if self.down.take_if(|until| *until <= now).is_none() && self.down.is_some() {
+                return Ok(self.earliest(now));
+            }
+            let loads = self.loads(now).await?;
+            if self.failures == 0 {
+                self.open_threads(now).await?;
+            }
             if loads.is_empty() {
                 return Ok(self.earliest(now));
             }
             let lane: &Lane = self;
-            let outcomes = join_all(loads.iter().map(|(channel, load)| lane.deliver(channel, load))).await;
-            let mut moved = false;
-            for ((channel, _), outcome) in loads.iter().zip(outcomes) {
-                moved |= self.note(channel, outcome?, now);
-            }
-            if !moved {
+            let all = join_all(loads.into_iter().map(async |(channel, load)| {
+                let went = lane.deliver(&load).await;
+                (channel, went)
+            }));
+            let all = all.await;
+            if !self.note(all, now).await {
                 return Ok(self.earliest(now));
             }
         }
     }
 
-    async fn loads(&self) -> store::Result<HashMap<String, Load>> {
+    /// What is to be delivered, by channel.
+    async fn loads(&self, now: Time) -> store::Result<HashMap<String, Load>> {
         let mut loads: HashMap<String, Load> = HashMap::new();
-        if self.paused.contains_key("") {
-            return Ok(loads);
-        }
+        let unsettled = self.ledger.rows();
+        let spare = self.put_off.len() + unsettled.len();
         let mut reader = self.engine.read().await?;
-        for card in cards::next(&mut reader, self.is_page, CARDS).await? {
-            loads.entry(card.channel.clone()).or_default().cards.push(card);
+        for card in cards::due(&mut reader, self.is_page, load::CARDS + spare).await? {
+            let way = if card.message.is_some() { Way::Edit } else { Way::Send };
+            let row = Row::Card(card.subject.clone());
+            if self.may(&card.channel, way, now) && !unsettled.contains(&row) && !self.is_put_off(&row, now) {
+                loads.entry(card.channel.clone()).or_default().add(card);
+            }
         }
-        for post in posts::next(&mut reader, self.is_page).await? {
-            let channel = post.channel.clone();
-            loads.entry(channel).or_default().post = Some(post);
+        for post in posts::next(&mut reader, self.is_page, 1 + spare).await? {
+            let row = Row::Post(post.id);
+            if !self.may(&post.channel, Way::Send, now) || unsettled.contains(&row) {
+                continue;
+            }
+            let load = loads.entry(post.channel.clone()).or_default();
+            let off = self.put_off.get(&row).filter(|off| off.until > now);
+            let holds_up = off.is_some_and(|off| !self.is_page && now.since(off.since) < IN_ORDER);
+            load.offer(post, off.is_some(), holds_up);
         }
-        loads.retain(|channel, _| !self.paused.contains_key(channel));
+        loads.retain(|_, load| !load.is_empty());
         if self.failures > 0 {
             // One message finds out whether the chat is back; the rest waits for it.
+            let is_page = self.is_page;
             let first = loads.into_iter().next();
-            loads = first.into_iter().map(|(channel, load)| (channel, load.first())).collect();
+            loads = first.into_iter().map(|(channel, load)| (channel, load.first(is_page))).collect();
         }
         Ok(loads)
     }
 
+    fn may(&self, channel: &str, way: Way, now: Time) -> bool {
+        self.paused.get(&(channel.to_owned(), way)).is_none_or(|until| *until <= now)
+    }
+
+    fn is_put_off(&self, row: &Row, now: Time) -> bool {
+        self.put_off.get(row).is_some_and(|off| off.until > now)
+    }
+
     /// When something may be tried again that cannot be tried at `now`.
     fn earliest(&self, now: Time) -> Time {
-        let paused = self.paused.values().copied().min();
-        paused.map_or(now + AT_LEAST, |until| until.min(now + AT_LEAST))
+        if let Some(until) = self.down {
+            return until.min(now + AT_LEAST);
+        }
+        let put_off = self.put_off.values().map(|off| off.until);
+        let unsettled = if self.ledger.is_empty() { None } else { Some(now + PAUSES.0) };
+        let all = self.paused.values().copied().chain(put_off).chain(self.threads.tried_again()).chain(unsettled);
+        all.filter(|at| *at > now).min().map_or(now + AT_LEAST, |at| at.min(now + AT_LEAST))
     }
 
-    /// Delivers a channel's load up to the first trouble; says whether anything was settled, and the trouble.
-    async fn deliver(&self, channel: &str, load: &Load) -> store::Result<(bool, Option<Undelivered>)> {
-        let mut settled = false;
-        for card in &load.cards {
-            match self.show(card).await? {
-                Ok(()) => settled = true,
-                Err(trouble) => return Ok((settled, Some(trouble))),
+    /// Delivers a channel's load. Where the chat asks to wait, only what is done in the same way waits.
+    async fn deliver(&self, load: &Load) -> Went {
+        let mut went = Went::default();
+        for row in load.in_order(self.is_page) {
+            let (name, way) = (row.name(), row.way());
+            let stops = |(_, refused, trouble): &(Row, Way, Undelivered)| match trouble {
+                Undelivered::Unreachable(_) => true,
+                Undelivered::Wait(_) => *refused == way,
+                Undelivered::Forbidden(_) | Undelivered::Gone | Undelivered::Refused(_) => false,
+            };
+            if went.trouble.iter().any(stops) {
+                continue;
+            }
+            match self.attempt(row).await {
+                Tried::Done => went.done.push((name, way)),
+                Tried::Later => {}
+                Tried::Trouble(trouble) => went.trouble.push((name, way, trouble)),
+                Tried::Fault(fault) => went.faults.push((name, fault)),
             }
         }
-        if let Some(post) = &load.post {
-            match self.say(channel, post).await? {
-                Ok(said) => settled |= said,
-                Err(trouble) => return Ok((settled, Some(trouble))),
-            }
-        }
-        Ok((settled, None))
+        went
     }
 
-    /// Remembers how it went with a channel; says whether to look again at once.
-    fn note(&mut self, channel: &str, (settled, trouble): (bool, Option<Undelivered>), now: Time) -> bool {
+    /// Remembers how it went with all channels; says whether to look again at once.
+    async fn note(&mut self, all: Vec<(String, Went)>, now: Time) -> bool {
+        let mut moved = false;
+        let already = self.put_off.values().filter(|off| off.until > now).count();
+        for (channel, went) in &all {
+            for (row, way) in &went.done {
+                self.put_off.remove(row);
+                self.forbidden.remove(&(channel.clone(), *way));
+                moved = true;
+            }
+        }
+        let troubles = || all.iter().flat_map(|(_, went)| &went.trouble).map(|(_, _, trouble)| trouble);
+        let is_unreachable = troubles().any(|trouble| matches!(trouble, Undelivered::Unreachable(_)));
+        let has_answered = moved || troubles().any(|trouble| matches!(trouble, Undelivered::Forbidden(_)));
+        // One row may be what the chat cannot bear: then it is put off, and the rest goes on.
+        let is_up = !is_unreachable || has_answered || self.chat.is_up().await;
+        if is_up {
+            self.failures = 0;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            let pause = doubled(PAUSES, self.failures);
+            tracing::warn!(?pause, failures = self.failures, "the chat cannot be reached");
+            self.down = Some(now + pause);
+        }
+        for (channel, went) in all {
+            for (row, way, trouble) in went.trouble {
+                self.note_trouble(&channel, row, way, trouble, now);
+            }
+            for (row, fault) in went.faults {
+                tracing::error!(channel, ?row, %fault, "a row of the outbox cannot be read");
+                self.put_off(row, PAUSES, now);
+            }
+        }
+        // Where a row was put off, another one has its turn.
+        moved || self.put_off.values().filter(|off| off.until > now).count() > already
+    }
+
+    fn note_trouble(&mut self, channel: &str, row: Row, way: Way, trouble: Undelivered, now: Time) {
+        let place = (channel.to_owned(), way);
         match trouble {
-            None => self.failures = 0,
-            Some(Undelivered::Wait(pause)) => {
-                self.failures = 0;
+            Undelivered::Wait(pause) => {
                 tracing::warn!(channel, ?pause, "the chat asks to wait");
-                self.paused.insert(channel.to_owned(), now + pause);
+                self.paused.insert(place, now + pause);
             }
-            Some(Undelivered::Unreachable(why)) => {
-                self.failures = self.failures.saturating_add(1);
-                let doubled = PAUSES.0.saturating_mul(1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX));
-                let pause = doubled.min(PAUSES.1);
-                tracing::warn!(channel, why, ?pause, failures = self.failures, "the chat cannot be reached");
-                self.paused.insert(String::new(), now + pause);
-            }
-            Some(Undelivered::Gone | Undelivered::Refused(_)) => {}
-        }
-        settled
-    }
-
-    async fn show(&self, card: &Shown) -> store::Result<Result<(), Undelivered>> {
-        let Ok(subject) = card.subject.parse::<Subject>() else {
-            self.settle(Settled::CardRefused(card.subject.clone(), card.wanted, "an unknown subject".to_owned()))
-                .await?;
-            return Ok(Ok(()));
-        };
-        let rules = self.engine.rules();
-        let mut reader = self.engine.read().await?;
-        let Some(current) = cards::about(&mut reader, &card.subject).await? else { return Ok(Ok(())) };
-        let thread = self.thread_of(&mut reader, &current).await?;
-        let mut view = View { reader: &mut reader, now: self.engine.now(), rules: &rules };
-        let drawn = features::card(&mut view, &subject).await?;
-        drop(reader);
-        let Some(drawn) = drawn.filter(|drawn| current.message.is_some() || !drawn.is_too_late) else {
-            self.settle(Settled::NothingToShow(current.subject, current.wanted)).await?;
-            return Ok(Ok(()));
-        };
-        let place = Place { channel: current.channel.clone(), thread };
-        let sent = match &current.message {
-            Some(message) => self.chat.edit(&place, message, &drawn).await.map(|()| message.clone()),
-            None => self.send(place, &Message::card(drawn), &current.nonce).await,
-        };
-        let settled = match sent {
-            Ok(message) => {
-                metrics::histogram!("firewarden_delivery_delay_seconds", "kind" => "card")
-                    .record(self.engine.now().since(current.changed_at).as_secs_f64());
-                return self.shown(current, message, matches!(subject, Subject::Incident(_))).await;
-            }
-            Err(Undelivered::Gone) if current.message.is_some() => Settled::CardGone(current.subject.clone()),
-            Err(Undelivered::Gone) => {
-                tracing::error!(subject = current.subject, channel = current.channel, "the chat has no such channel");
-                Settled::CardRefused(current.subject.clone(), current.wanted, "the channel is gone".to_owned())
-            }
-            Err(Undelivered::Refused(why)) => {
-                tracing::error!(subject = current.subject, why, "the chat does not take a card");
-                Settled::CardRefused(current.subject.clone(), current.wanted, why)
-            }
-            Err(trouble @ (Undelivered::Wait(_) | Undelivered::Unreachable(_))) => return Ok(Err(trouble)),
-        };
-        self.settle(settled).await?;
-        Ok(Ok(()))
-    }
-
-    /// Remembers a card that is shown, and opens the thread of an incident under it.
-    ///
-    /// Where the thread cannot be opened for the moment, the card still counts as wanted, so that both are tried again.
-    async fn shown(
-        &self,
-        mut card: Shown,
-        message: String,
-        has_thread: bool,
-    ) -> store::Result<Result<(), Undelivered>> {
-        card.message = Some(message.clone());
-        let opens = has_thread && card.thread.is_none();
-        let (subject, wanted) = (card.subject.clone(), card.wanted);
-        let trouble = if opens { self.open_thread(Some(card)).await?.err() } else { None };
-        let revision = if trouble.is_some() { wanted - 1 } else { wanted };
-        self.settle(Settled::CardShown(subject, revision, message)).await?;
-        Ok(trouble.map_or(Ok(()), Err))
-    }
-
-    /// Sends a message to its place; into the channel itself if its thread is gone.
-    async fn send(&self, place: Place, message: &Message, nonce: &str) -> Result<String, Undelivered> {
-        match self.chat.send(&place, message, nonce).await {
-            Err(Undelivered::Gone) if place.thread.is_some() => {
-                self.chat.send(&Place { thread: None, ..place }, message, nonce).await
-            }
-            sent => sent,
-        }
-    }
-
-    /// Says whether the post was settled: it waits while the card is on its way in whose thread it belongs.
-    async fn say(&self, channel: &str, post: &Post) -> store::Result<Result<bool, Undelivered>> {
-        if post.expires_at.is_some_and(|at| at <= self.engine.now()) {
-            self.settle(Settled::PostExpired(post.id)).await?;
-            return Ok(Ok(true));
-        }
-        let message: Message = serde_json::from_value(post.body.clone())?;
-        // A page stands in the channel itself, where everybody sees it.
-        let thread = match post.incident.filter(|_| !post.is_page) {
-            Some(incident) => {
-                let mut reader = self.engine.read().await?;
-                let card = cards::about(&mut reader, &Subject::Incident(incident).to_string()).await?;
-                drop(reader);
-                if card.as_ref().is_some_and(|card| card.message.is_none() && card.wanted > card.shown) {
-                    return Ok(Ok(false));
-                }
-                match self.open_thread(card).await? {
-                    Ok(thread) => thread,
-                    Err(trouble) => return Ok(Err(trouble)),
+            Undelivered::Unreachable(why) => {
+                tracing::warn!(channel, ?row, why, "the chat does not take a message; it is tried again");
+                if self.down.is_none() {
+                    self.put_off(row, PAUSES, now);
                 }
             }
-            None => None,
-        };
-        let place = Place { channel: channel.to_owned(), thread };
-        let settled = match self.send(place, &message, &post.nonce).await {
-            Ok(name) => {
-                let kind = if post.is_page { "page" } else { "post" };
-                metrics::histogram!("firewarden_delivery_delay_seconds", "kind" => kind)
-                    .record(self.engine.now().since(post.created_at).as_secs_f64());
-                Settled::PostSent(post.id, name)
+            Undelivered::Forbidden(why) | Undelivered::Refused(why) => {
+                tracing::warn!(channel, ?row, why, "the chat forbids it to the bot; it is tried again");
+                self.forbid(place, row, now);
             }
-            Err(trouble @ (Undelivered::Wait(_) | Undelivered::Unreachable(_))) => return Ok(Err(trouble)),
-            Err(Undelivered::Gone) => {
-                tracing::error!(channel, post = post.id, "the chat has no such channel");
-                Settled::PostRefused(post.id, "the channel is gone".to_owned())
+            Undelivered::Gone => {
+                tracing::error!(channel, ?row, "the chat has no such channel; it is tried again");
+                self.forbid(place, row, now);
             }
-            Err(Undelivered::Refused(why)) => {
-                tracing::error!(channel, post = post.id, why, "the chat does not take a message");
-                Settled::PostRefused(post.id, why)
-            }
-        };
-        self.settle(settled).await?;
-        Ok(Ok(true))
-    }
-
-    /// The thread in which a card about something else than the incident itself belongs.
-    async fn thread_of(&self, reader: &mut store::Reader, card: &Shown) -> store::Result<Option<String>> {
-        let Some(incident) = card.incident else { return Ok(None) };
-        let incident = Subject::Incident(incident).to_string();
-        if incident == card.subject || card.is_page {
-            return Ok(None);
-        }
-        Ok(cards::about(reader, &incident).await?.and_then(|card| card.thread))
-    }
-
-    /// The thread under an incident's card, opened if it is not open; none while the card itself is not shown.
-    async fn open_thread(&self, card: Option<Shown>) -> store::Result<Result<Option<String>, Undelivered>> {
-        let Some(card) = card else { return Ok(Ok(None)) };
-        if card.thread.is_some() {
-            return Ok(Ok(card.thread));
-        }
-        let Some(message) = &card.message else { return Ok(Ok(None)) };
-        let place = Place { channel: card.channel.clone(), thread: None };
-        match self.chat.open_thread(&place, message, &card.subject).await {
-            Ok(thread) => {
-                self.settle(Settled::Threaded(card.subject, thread.clone())).await?;
-                Ok(Ok(Some(thread)))
-            }
-            Err(trouble @ (Undelivered::Wait(_) | Undelivered::Unreachable(_))) => Ok(Err(trouble)),
-            Err(Undelivered::Gone | Undelivered::Refused(_)) => Ok(Ok(None)),
         }
     }
 
-    async fn settle(&self, what: Settled) -> store::Result<()> {
-        self.engine.store().decide(Settle { what, now: self.engine.now() }).await
-    }
-}
-
-impl Load {
-    fn first(self) -> Self {
-        let mut cards = self.cards;
-        cards.truncate(1);
-        let post = if cards.is_empty() { self.post } else { None };
-        Self { cards, post }
-    }
-}
-
-/// What became of a message.
-enum Settled {
-    PostSent(i64, String),
-    PostExpired(i64),
-    PostRefused(i64, String),
-    CardShown(String, i64, String),
-    NothingToShow(String, i64),
-    CardGone(String),
-    CardRefused(String, i64, String),
-    Threaded(String, String),
-}
-
-struct Settle {
-    what: Settled,
-    now: Time,
-}
-
-impl Decision for Settle {
-    type Answer = ();
-
-    async fn decide(&self, tx: &mut Tx) -> store::Result<()> {
-        match &self.what {
-            Settled::PostSent(id, name) => posts::sent(tx, *id, name, self.now).await,
-            Settled::PostExpired(id) => posts::expired(tx, *id).await,
-            Settled::PostRefused(id, why) => posts::refused(tx, *id, why).await,
-            Settled::CardShown(subject, revision, message) => cards::shown(tx, subject, *revision, message).await,
-            Settled::NothingToShow(subject, revision) => cards::nothing(tx, subject, *revision).await,
-            Settled::CardGone(subject) => cards::gone(tx, subject, self.now).await,
-            Settled::CardRefused(subject, revision, why) => cards::refused(tx, subject, *revision, why).await,
-            Settled::Threaded(subject, thread) => cards::threaded(tx, subject, thread).await,
+    /// Puts the row off; where it is not the only one that is forbidden in the channel, the others wait too.
+    fn forbid(&mut self, place: (String, Way), row: Row, now: Time) {
+        self.put_off(row, FORBIDDEN, now);
+        let count = self.forbidden.entry(place.clone()).or_default();
+        *count = count.saturating_add(1);
+        if *count > 1 {
+            self.paused.insert(place, now + FORBIDDEN.0);
         }
     }
+
+    fn put_off(&mut self, row: Row, pauses: (Duration, Duration), now: Time) {
+        let off = self.put_off.entry(row).or_insert(PutOff { since: now, until: now, tries: 0 });
+        off.tries = off.tries.saturating_add(1);
+        off.until = now + doubled(pauses, off.tries);
+    }
+}
+
+/// The pause after so many tries: each twice as long as the one before, up to the longest.
+fn doubled((first, longest): (Duration, Duration), tries: u32) -> Duration {
+    let factor = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(factor).min(longest)
 }
 
 #[cfg(test)]

@@ -49,9 +49,13 @@ pub(crate) fn create(state: &mut State, channel: &str, call: &Call) -> Outcome {
     let channel = open_channel(state, channel)?;
     let body = call.json();
     if state.channel(channel).is_some_and(|channel| channel.locked) {
-        return Err(Reply::refused(400, 50083, "Thread is archived"));
+        return Err(archived());
     }
     limits::message(body, call.files.len(), "")?;
+    // A message brings an archived thread back: https://docs.discord.com/developers/topics/threads#unarchiving-a-thread
+    if let Some(thread) = state.channels.iter_mut().find(|known| known.id == channel) {
+        thread.archived = false;
+    }
     if body["enforce_nonce"] == true
         && let Some(twin) = same_nonce(state, channel, &body["nonce"])
     {
@@ -62,6 +66,11 @@ pub(crate) fn create(state: &mut State, channel: &str, call: &Call) -> Outcome {
     let posted = message.id;
     keep(state, message, What::Posted);
     Ok(Reply::ok(state.message_json(twin_of(state, posted)?)))
+}
+
+/// What an archived thread answers to whatever would change it.
+fn archived() -> Reply {
+    Reply::refused(400, 50083, "Thread is archived")
 }
 
 fn twin_of(state: &State, message: Snowflake) -> Result<&Message, Reply> {
@@ -187,6 +196,10 @@ fn visible(state: &State, channel: &str, message: &str) -> Result<Snowflake, Rep
 
 pub(crate) fn edit(state: &mut State, channel: &str, message: &str, call: &Call) -> Outcome {
     let found = visible(state, channel, message)?;
+    let place = state.message(found).map(|message| message.channel);
+    if place.and_then(|place| state.channel(place)).is_some_and(|thread| thread.archived) {
+        return Err(archived());
+    }
     limits::message(call.json(), call.files.len(), "")?;
     change(state, found, call.json(), &call.files)?;
     Ok(Reply::ok(state.message_json(twin_of(state, found)?)))

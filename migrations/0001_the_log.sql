@@ -63,6 +63,7 @@ create table posts (
 ) strict;
 
 create index posts_waiting on posts (lane, channel, id) where state = 'waiting';
+create index posts_undelivered on posts (lane, id) where state in ('waiting', 'refused');
 create index posts_refused on posts (id) where state = 'refused';
 create index posts_by_incident on posts (incident, id);
 

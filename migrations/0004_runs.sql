@@ -31,6 +31,7 @@ create table runs (
 ) strict;
 
 create index runs_at_work on runs (state, id) where ended_at is null;
+create index runs_open on runs (id) where ended_at is null;
 create index runs_by_incident on runs (incident, id);
 create index runs_by_budget on runs (runbook, service, environment, mutated_at);
 

@@ -87,7 +87,7 @@ pub async fn next(reader: &mut Reader, is_page: bool, of_each: usize) -> Result<
 pub async fn pages_waiting(reader: &mut Reader, since: Time, limit: i64) -> Result<Vec<Post>> {
     let rows = reader
         .rows(
-            "select * from posts where lane = 0 and created_at <= $1 \
+            "select * from posts where lane = 0 and created_at <= $1 and state in ('waiting', 'refused') \
              and (state = 'waiting' or (state = 'refused' and told_at is null)) order by id limit $2",
             &[since.into(), limit.into()],
         )

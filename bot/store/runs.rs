@@ -123,7 +123,8 @@ pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: 
 pub async fn renew(tx: &mut Tx, owner: &str, until: Time) -> Result<Vec<(RunId, i64)>> {
     let rows = tx
         .rows(
-            "update runs set lease_until = $2 where owner = $1 and state = 'running' returning id, epoch",
+            "update runs set lease_until = $2 where owner = $1 and state = 'running' and ended_at is null \
+             returning id, epoch",
             &[owner.into(), until.into()],
         )
         .await?;
@@ -132,8 +133,9 @@ pub async fn renew(tx: &mut Tx, owner: &str, until: Time) -> Result<Vec<(RunId, 
 
 /// The runs that this worker drives, each in its epoch.
 pub async fn driven_by(reader: &mut Reader, owner: &str) -> Result<Vec<(RunId, i64)>> {
-    let rows =
-        reader.rows("select id, epoch from runs where owner = $1 and state = 'running'", &[owner.into()]).await?;
+    let rows = reader
+        .rows("select id, epoch from runs where owner = $1 and state = 'running' and ended_at is null", &[owner.into()])
+        .await?;
     rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
 }
 

@@ -50,7 +50,7 @@ impl Shipped {
         let whole = self.text.split(BEGINS).nth(index + 1).unwrap();
         let step = &self.plan.steps[index];
         let broken = if step.action == "http" {
-            whole.replacen("{{ api }}", "{{ api }}/nowhere", 1)
+            whole.replacen("{{ api }}", "http://127.0.0.1:1", 1)
         } else {
             whole.replacen('\n', "\n    when: \"alert.labels.gone == 'x'\"\n", 1)
         };

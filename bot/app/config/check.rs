@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Config, Look,
-    file::{SecretList, SecretRef, SourceKind, Texts},
+    file::{Auth, SecretList, SecretRef, SourceKind, Texts},
     places,
 };
 use crate::domain::{
@@ -213,6 +213,7 @@ impl Check<'_> {
 
     fn sources(&mut self) {
         let mut names = BTreeSet::new();
+        let mut proofs: Vec<(String, &str)> = Vec::new();
         for (index, source) in self.config.file.sources.iter().enumerate() {
             let name = &source.name;
             let at: [&dyn Display; 3] = [&"sources", &index, &"name"];
@@ -223,7 +224,18 @@ impl Check<'_> {
             if !names.insert(name) {
                 self.add(&at, format!("there are two sources `{name}`"), "give each a name of its own");
             }
-            self.secrets(&[&"sources", &index, &"auth"], source.auth.secrets());
+            let path: [&dyn Display; 3] = [&"sources", &index, &"auth"];
+            for secret in self.secrets(&path, source.auth.secrets()) {
+                let user = if let Auth::Basic { user, .. } = &source.auth { user } else { "" };
+                let text = format!("{user}:{}", secrecy::ExposeSecret::expose_secret(&secret));
+                match proofs.iter().find(|(known, other)| *known == text && *other != name) {
+                    Some((_, other)) => {
+                        let what = format!("it is the secret of the source `{other}` too");
+                        self.add(&path, what, "a secret says which source is calling: give each its own");
+                    }
+                    None => proofs.push((text, name)),
+                }
+            }
             match (source.kind, &source.mapping) {
                 (SourceKind::Generic, None) => {
                     self.add(&at, "a generic source needs a `mapping`", "add `[sources.mapping]` below it");

@@ -51,6 +51,24 @@ fn the_example_is_clean() {
 }
 
 #[test]
+fn a_secret_that_two_sources_share_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "the-secret-of-two-sources").unwrap();
+    let source = |name: &str| {
+        format!(
+            "[[sources]]\nname = \"{name}\"\nkind = \"alertmanager\"\nauth = {{ bearer = {{ file = \"token\" }} }}\n"
+        )
+    };
+    let check = |text: &str| {
+        let read = Config::read(&folder.path().join("firewarden.toml"), text, Look::ForSecrets);
+        read.err().unwrap_or_default().iter().map(ToString::to_string).collect::<String>()
+    };
+    assert_eq!(check(&source("one")), "");
+    let told = check(&(source("one") + &source("two")));
+    assert!(told.contains("it is the secret of the source `one` too"), "{told}");
+}
+
+#[test]
 fn the_example_shows_every_setting() {
     let text = whole_example();
     let (mut shown, mut there) = (BTreeSet::new(), BTreeSet::new());

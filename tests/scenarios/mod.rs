@@ -12,6 +12,7 @@ mod example_service;
 mod halt;
 mod injection;
 mod main_job;
+mod newcomer;
 mod operations;
 mod programs;
 mod silence;

@@ -119,7 +119,7 @@ impl Templates {
         let written = self.registry.render("review", document).map_err(|error| {
             let template = error.template_name.clone().unwrap_or_else(|| "review".to_owned());
             let (what, hint) = if let RenderErrorReason::MissingVariable(Some(name)) = error.reason() {
-                (format!("a review has no `{name}`"), near(document, &name))
+                (format!("a review has no `{name}`"), near(document, name))
             } else {
                 (error.reason().to_string().replace('\n', " "), EXAMPLES.to_owned())
             };

@@ -3,6 +3,7 @@
 #   docker build -t firewarden .
 #   docker run -p 8080:8080 -v firewarden:/var/lib/firewarden -v ./firewarden.toml:/etc/firewarden/firewarden.toml:ro firewarden
 #
+# Secrets that the configuration names by variables come with `--env-file`. Without that, `firewarden check` says which.
 # In a container, set `[web] listen = "0.0.0.0:8080"` and `[store] path = "/var/lib/firewarden/firewarden.db"`.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

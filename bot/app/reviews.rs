@@ -66,6 +66,7 @@ mod tests {
 
         std::fs::write(mine.join("header.hbs"), "## Header\n\n- {{header.sevrity}}\n").unwrap();
         let problem = templates(&config).unwrap_err()[0].to_string();
-        assert!(problem.ends_with("mine/header.hbs:3:3: a review has no `header.sevrity`"), "{problem}");
+        let said = "mine/header.hbs:3:3: a review has no `header.sevrity`\n  hint: did you mean `header.severity`?";
+        assert!(problem.ends_with(said), "{problem}");
     }
 }

@@ -116,9 +116,9 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
     let halt_file = halt::file_of(store.path());
     let watched = halt_file.clone();
-    let is_lifted = move || match halt::is_ordered(&watched) {
-        true => Err(format!("`{}` is there: nothing is changed until it is taken away", watched.display())),
-        false => Ok(()),
+    let is_lifted = move || {
+        let what = || format!("`{}` is there: nothing is changed until it is taken away", watched.display());
+        if halt::is_ordered(&watched) { Err(what()) } else { Ok(()) }
     };
     engine.signs().watch(operations::HALT_FILE, Arc::new(is_lifted));
     let world = runs::Ports {

@@ -13,6 +13,7 @@ mod failure;
 mod halt;
 mod injection;
 mod main_job;
+mod newcomer;
 mod operations;
 mod programs;
 mod silence;

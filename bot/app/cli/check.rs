@@ -10,10 +10,11 @@ use crate::app::{
 
 /// Checks the configuration and all that it names.
 pub(super) fn everything(path: &Path, look: Look) -> Result<(), Failure> {
-    let config = Config::load(path, look)?;
+    let (config, mut problems) = Config::examine(path, look)?;
     let ruleset = Ruleset::load(&config, &Ruleset::default(), look);
-    if !ruleset.problems.is_empty() {
-        return Err(ruleset.problems.into());
+    problems.extend(ruleset.problems);
+    if !problems.is_empty() {
+        return Err(problems.into());
     }
     for note in notes(&config) {
         say(&format!("note: {note}"));

@@ -64,7 +64,7 @@ pub(super) async fn ask(config: &Path, bot: &Bot, line: &str, key: Option<String
             format!("http://{}", settings(config).web.listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]"))
         }
     };
-    let token = token(bot)?;
+    let token = token(config, bot)?;
     let key = key.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let headers = [
         ("content-type", SecretString::from("application/json")),
@@ -89,7 +89,7 @@ pub(super) async fn ask(config: &Path, bot: &Bot, line: &str, key: Option<String
     }
 }
 
-fn token(bot: &Bot) -> Result<String, Failure> {
+fn token(config: &Path, bot: &Bot) -> Result<String, Failure> {
     let token = match &bot.token_file {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::Refused(format!("Cannot read the token in `{}`: {error}", path.display())))?,
@@ -97,9 +97,12 @@ fn token(bot: &Bot) -> Result<String, Failure> {
     };
     let token = token.trim().to_owned();
     if token.is_empty() {
-        return Err(Failure::Refused(
-            "No personal token is given\nhint: set FIREWARDEN_TOKEN, or name a file with `--token-file`".to_owned(),
-        ));
+        return Err(Failure::Refused(format!(
+            "No personal token is given\nhint: set FIREWARDEN_TOKEN, or name a file with `--token-file`; the bot knows the \
+             token by `[people.{}] token` in `{}`",
+            settings(config).people.keys().next().map_or("<name>", String::as_str),
+            config.display()
+        )));
     }
     Ok(token)
 }

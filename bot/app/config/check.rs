@@ -292,17 +292,19 @@ impl Check<'_> {
             self.channel(&under(&"channel"), channel);
         }
         let file = &self.config.file;
-        for page in &route.page {
+        for (index, page) in route.page.iter().enumerate() {
+            let mut at = under(&"page");
+            at.push(&index);
             match page.split_once(':') {
-                Some(("role", role)) => self.role(&under(&"page"), role),
+                Some(("role", role)) => self.role(&at, role),
                 Some(("person", person)) if file.people.contains_key(person) => {}
                 Some(("person", person)) => {
                     let what = format!("there is no person `{person}`");
-                    self.add(&under(&"page"), what, format!("add `[people.{person}]`"));
+                    self.add(&at, what, format!("add `[people.{person}]`"));
                 }
                 Some(_) | None => {
                     let what = format!("`{page}` cannot be paged");
-                    self.add(&under(&"page"), what, "write `role:on-call` or `person:ada`");
+                    self.add(&at, what, "write `role:on-call` or `person:ada`");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The configuration: read from `firewarden.toml`, checked as a whole, and turned into rules and keys.
 //!
-//! A configuration that exists is one that was checked: whoever holds it need not look again. Every problem says where
+//! A configuration that is in use is one that was checked: whoever holds it need not look again. Every problem says where
 //! in the file it is and how to mend it.
 
 pub mod check;
@@ -48,11 +48,19 @@ impl Config {
     /// # Errors
     /// Every problem that was found. A file that is no TOML, or has a setting of a wrong shape, has only that one.
     pub fn load(path: &Path, look: Look) -> Result<Self, Vec<Diagnostic>> {
+        Self::in_order(Self::examine(path, look)?)
+    }
+
+    /// Reads the file, with whatever is wrong with it: to say as well what is wrong with the files that it names.
+    ///
+    /// # Errors
+    /// The one problem for which it is not a configuration at all.
+    pub fn examine(path: &Path, look: Look) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let problem = Diagnostic::new(path, format!("it cannot be read: {error}"));
             vec![problem.hint("copy `firewarden.example.toml` to begin with, or name another file with `--config`")]
         })?;
-        Self::read(path, &text, look)
+        Self::checked(path, &text, look)
     }
 
     /// Checks a text as if it stood in this file.
@@ -60,16 +68,21 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn read(path: &Path, text: &str, look: Look) -> Result<Self, Vec<Diagnostic>> {
+        Self::in_order(Self::checked(path, text, look)?)
+    }
+
+    fn in_order((config, problems): (Self, Vec<Diagnostic>)) -> Result<Self, Vec<Diagnostic>> {
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    fn checked(path: &Path, text: &str, look: Look) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let file: File = toml::from_str(text).map_err(|error| vec![unreadable(path, text, &error)])?;
         let directory = file.secrets.directory.as_ref().map(|directory| beside(path, directory));
         let config =
             Self { path: path.to_owned(), file, secrets: Arc::new(LocalSecrets::new(directory)), text: text.into() };
         let mut problems = check::problems(&config, look);
-        if problems.is_empty() {
-            return Ok(config);
-        }
         problems.sort_by_key(|problem| problem.place);
-        Err(problems)
+        Ok((config, problems))
     }
 
     /// A path of the configuration: a relative one begins at the folder that the configuration is in.

@@ -131,8 +131,8 @@ every = "1s"
            hint: switch on the developer mode in Discord's settings, then copy the id from the context menu\n\
          firewarden.toml:7:10: there is no role `oncall`\n  hint: did you mean `on-call`?\n\
          firewarden.toml:13:8: a generic source needs a `mapping`\n  hint: add `[sources.mapping]` below it\n\
-         firewarden.toml:19:1: there is no role `on-cal`\n  hint: did you mean `on-call`?\n\
-         firewarden.toml:19:1: `somebody` cannot be paged\n  hint: write `role:on-call` or `person:ada`\n\
+         firewarden.toml:19:9: there is no role `on-cal`\n  hint: did you mean `on-call`?\n\
+         firewarden.toml:19:24: `somebody` cannot be paged\n  hint: write `role:on-call` or `person:ada`\n\
          firewarden.toml:22:7: `example.org` is not an address of the web\n  \
            hint: write it whole, as `https://host/path`\n\
          firewarden.toml:23:9: the heartbeat is called too often\n  hint: `10s` is the least, `1m` is usual\n"

@@ -19,8 +19,10 @@ use super::{
     lint::{self, Finding},
     markdown, sample,
 };
-use crate::domain::diagnostic::Diagnostic;
+use crate::domain::{diagnostic::Diagnostic, runbooks::words};
 
+/// Where somebody finds what the parts of a review are called.
+const EXAMPLES: &str = "`templates/review/` of Firewarden's sources shows what each section has";
 /// The longest template, in bytes.
 pub const LONGEST: usize = 64 * 1024;
 
@@ -115,13 +117,13 @@ impl Templates {
     /// When a template names what the review does not have, with its file and line.
     pub fn render(&self, document: &Document) -> Result<String, Diagnostic> {
         let written = self.registry.render("review", document).map_err(|error| {
-            let name = error.template_name.clone().unwrap_or_else(|| "review".to_owned());
-            let what = if let RenderErrorReason::MissingVariable(Some(name)) = error.reason() {
-                format!("a review has no `{name}`")
+            let template = error.template_name.clone().unwrap_or_else(|| "review".to_owned());
+            let (what, hint) = if let RenderErrorReason::MissingVariable(Some(name)) = error.reason() {
+                (format!("a review has no `{name}`"), near(document, name))
             } else {
-                error.reason().to_string().replace('\n', " ")
+                (error.reason().to_string().replace('\n', " "), EXAMPLES.to_owned())
             };
-            let diagnostic = Diagnostic::new(self.file(&name), what);
+            let diagnostic = Diagnostic::new(self.file(&template), what).hint(hint);
             match (error.line_no, error.column_no) {
                 (Some(line), Some(column)) => diagnostic.at(line, column),
                 (line, _) => line.map_or(diagnostic.clone(), |line| diagnostic.at(line, 1)),
@@ -216,6 +218,19 @@ pub fn draft(facts: &Facts, templates: &Templates) -> Result<Review, NoDraft> {
     if refused.is_empty() { Ok(Review { document, markdown, warnings }) } else { Err(NoDraft::Refused(refused)) }
 }
 
+/// What a review has by nearly this name.
+fn near(document: &Document, name: &str) -> String {
+    let (parents, field) = name.rsplit_once('.').unwrap_or(("", name));
+    let whole = serde_json::to_value(document).unwrap_or_default();
+    let parent = parents.split('.').filter(|part| !part.is_empty()).try_fold(&whole, |value, part| value.get(part));
+    let Some(Value::Object(fields)) = parent else { return EXAMPLES.to_owned() };
+    let full = |field: &str| if parents.is_empty() { field.to_owned() } else { format!("{parents}.{field}") };
+    match words::nearest(field, fields.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{}`?", full(near)),
+        None => format!("there is `{}`", fields.keys().map(|field| full(field)).collect::<Vec<_>>().join("`, `")),
+    }
+}
+
 fn embedded(name: &str) -> PathBuf {
     PathBuf::from(format!("templates/review/{name}.hbs"))
 }
@@ -240,7 +255,7 @@ fn tidied(written: &str) -> String {
     format!("{}\n", tidy.trim_end())
 }
 
-fn words(helper: &Helper<'_>) -> String {
+fn text_of(helper: &Helper<'_>) -> String {
     match helper.param(0).map(handlebars::PathAndJson::value) {
         Some(Value::String(text)) => text.clone(),
         None | Some(Value::Null) => "unknown".to_owned(),
@@ -272,11 +287,11 @@ macro_rules! helpers {
 
 helpers! {
     /// `{{code value}}`: a value, set as code.
-    code = |helper| markdown::code(&words(helper));
+    code = |helper| markdown::code(&text_of(helper));
     /// `{{quote words}}`: what somebody wrote, in quotation marks.
-    quote = |helper| markdown::quote(&words(helper));
+    quote = |helper| markdown::quote(&text_of(helper));
     /// `{{sentence text}}`: a sentence of the timeline, its values as code.
-    sentence = |helper| markdown::sentence(&words(helper));
+    sentence = |helper| markdown::sentence(&text_of(helper));
     /// `{{cite cites}}`: the entries that a statement comes from.
     cite = |helper| helper.param(0).map(|cites| cited(cites.value())).unwrap_or_default();
     /// `{{known value}}`: a value with its entries, or `unknown`.

@@ -121,13 +121,69 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::time::Time;
 
     #[test]
     fn an_unknown_command_says_what_there_is() {
         assert_eq!(read("/nonsense").unwrap_err().to_string(), "There is no command `/nonsense`\nhint: try `/help`");
     }
 
+    /// A command of the registry with something for some of its options.
+    fn commands() -> impl Strategy<Value = (&'static Command, Vec<(&'static str, String)>)> {
+        let known: Vec<&'static Command> = features::commands().collect();
+        proptest::sample::select(known).prop_flat_map(|command| {
+            let values = command.options.iter().map(|option| {
+                let fits = fitting(option.kind).boxed();
+                let any = prop_oneof![4 => fits, 1 => any::<String>().boxed()];
+                let is_given = if option.is_required { 0.95 } else { 0.5 };
+                proptest::option::weighted(is_given, any).prop_map(|value| value.map(|value| (option.name, value)))
+            });
+            let values: Vec<_> = values.collect();
+            values.prop_map(move |values| (command, values.into_iter().flatten().collect()))
+        })
+    }
+
+    /// What an option of this kind takes, with everything that a person could type or paste.
+    fn fitting(kind: Kind) -> BoxedStrategy<String> {
+        match kind {
+            Kind::Text { .. } | Kind::Name(_) | Kind::Person => {
+                prop_oneof!["[a-z:= \"\\\\/-]{1,40}", "\\PC{1,40}", "[\u{1F600}-\u{1F64F}\u{0}-\u{1F}é\"\\\\]{1,20}"]
+                    .boxed()
+            }
+            Kind::Integer { min, max } => (min..=max).prop_map(|number| number.to_string()).boxed(),
+            Kind::Choice(choices) => proptest::sample::select(choices).prop_map(str::to_owned).boxed(),
+            Kind::Duration => "[1-9][0-9]{0,2}[smhd]".boxed(),
+            Kind::Time => (0_i64..4_000_000_000_000).prop_map(|at| Time::from_millis(at).to_string()).boxed(),
+        }
+    }
+
+    fn quoted(value: &str) -> String {
+        format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+
     proptest! {
+        #[test]
+        fn what_is_quoted_comes_back_as_it_was((command, values) in commands()) {
+            let typed: Vec<String> = values.iter().map(|(name, value)| format!(" {name}:{}", quoted(value))).collect();
+            let line = format!("{}{}", command.name(), typed.concat());
+            let given = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            // What the registry says of the values themselves is what the line has to come to.
+            let wanted = command.check(given).ok().filter(|args| command.missing(args).is_none());
+            match (read(&line), wanted) {
+                (Ok((found, args)), Some(wanted)) => {
+                    prop_assert_eq!(found.path, command.path);
+                    prop_assert_eq!(args, wanted);
+                }
+                (Err(_), None) => {}
+                (read, wanted) => prop_assert!(false, "{line:?} is read as {read:?} and not as {wanted:?}"),
+            }
+        }
+
+        #[test]
+        fn no_line_after_a_command_breaks_the_reader((command, _) in commands(), rest in "[\"\\\\:a-z \u{e9}\u{1F600}/-]{0,60}") {
+            drop(read(&format!("{} {rest}", command.name())));
+        }
+
         #[test]
         fn no_line_breaks_the_reader(line in ".{0,200}") {
             drop(read(&line));

@@ -86,7 +86,10 @@ fn a_folder_of_templates_is_checked_with_file_and_line() {
     t/summary.hbs:3:26: the template cannot be read: invalid handlebars syntax: expected trailing_tilde_to_omit_whitespace
       hint: close each `{{` with `}}`, and each block such as `{{#if x}}` with its `{{/if}}`
     "#);
-    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- {{incident}} hurt {{summary.hurt}}\n"), @"t/summary.hbs:3:21: a review has no `summary.hurt`");
+    insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- {{incident}} hurt {{summary.hurt}}\n"), @r"
+    t/summary.hbs:3:21: a review has no `summary.hurt`
+      hint: there is `summary.acknowledged`, `summary.is_started_bound`, `summary.mitigated`, `summary.opened`, `summary.resolved`, `summary.runs`, `summary.started`
+    ");
     insta::assert_snapshot!(problems("t/summary.hbs", "## Summary\n\n- It was bad\n"), @r#"
     t/summary.hbs: the review of a made-up incident is refused, line 17: `It was bad` cites no entry (`unsupported_claim`)
       hint: write `{{cite cites}}` after each statement, and what is for people in a block with `>`

@@ -217,6 +217,8 @@ impl Reading<'_> {
             let Some(entry) = reference(&cite).and_then(|reference| self.facts.entry(reference)) else { continue };
             let sentence = markdown::sentence(&entry.draft.text);
             let actor = markdown::text(&entry.draft.actor.to_string());
+            // Of an entry without words only who made it is told.
+            let sentence = if sentence.is_empty() { actor.clone() } else { sentence };
             if let Some(place) = own.rfind(&sentence).filter(|_| !sentence.is_empty()) {
                 let before = own[..place].strip_suffix(": ").or(own[..place].strip_suffix(' ')).unwrap_or_default();
                 let start = before.strip_suffix(actor.as_str()).map_or(place, str::len);

@@ -63,7 +63,9 @@ pub(super) fn answers(state: RunState, hold: Option<&Hold>, is_undoable: bool) -
     let at_step = [Reason::StepFailed, Reason::Assertion, Reason::NoValue];
     if state == RunState::Held {
         let is_at_step = hold.is_some_and(|hold| hold.path.is_some() && at_step.contains(&hold.reason));
-        let possible = [(is_undoable, "undo"), (true, "retry"), (is_at_step, "skip"), (true, "release")];
+        // What was rejected stays so: going on would ask nobody and be refused.
+        let is_rejected = hold.is_some_and(|hold| hold.reason == Reason::Rejected);
+        let possible = [(is_undoable, "undo"), (!is_rejected, "retry"), (is_at_step, "skip"), (true, "release")];
         return possible.into_iter().filter_map(|(fits, answer)| fits.then_some(answer)).collect();
     }
     if state == RunState::Stuck {

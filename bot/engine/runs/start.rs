@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        alerts::{Alert, Matcher},
+        alerts::Alert,
         ids::{IncidentId, RunId},
         people::Actor,
         routes,
@@ -71,9 +71,7 @@ pub(super) struct Wish<'a> {
 pub(super) async fn by_alert(context: &mut Context<'_>, trigger: Trigger<'_>) -> store::Result<()> {
     let rules = context.rules;
     for plan in rules.runs.runbooks.values() {
-        let Some(matchers) = &plan.trigger.alert else { continue };
-        let holds = matchers.iter().all(|text| Matcher::parse(text).is_ok_and(|it| it.matches(&trigger.alert.labels)));
-        if !holds {
+        if !plan.trigger.fires_on(&trigger.alert.labels) {
             continue;
         }
         let cause = Cause {

@@ -100,16 +100,16 @@ pub async fn list(reader: &mut Reader, filter: Filter<'_>, limit: i64) -> Result
     // What is over grows for ever; listing what is open must not walk through it.
     let sql = match (filter.phase, filter.with_over) {
         (Some(_), _) => {
-            "select * from incidents where phase = $1 and ($2 is null or service = $2) and severity <= $3 \
+            "select * from incidents where phase = $1 and (cast($2 as text) is null or service = $2) and severity <= $3 \
              order by id desc limit $4"
         }
         (None, true) => {
-            "select * from incidents where $1 is null and ($2 is null or service = $2) and severity <= $3 \
+            "select * from incidents where cast($1 as text) is null and (cast($2 as text) is null or service = $2) and severity <= $3 \
              order by id desc limit $4"
         }
         (None, false) => {
             "select * from incidents where phase in ('triage', 'investigating', 'mitigating', 'monitoring') \
-             and $1 is null and ($2 is null or service = $2) and severity <= $3 order by id desc limit $4"
+             and cast($1 as text) is null and (cast($2 as text) is null or service = $2) and severity <= $3 order by id desc limit $4"
         }
     };
     let rows = reader.rows(sql, &binds).await?;

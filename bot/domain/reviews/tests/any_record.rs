@@ -148,6 +148,17 @@ prop_compose! {
     }
 }
 
+#[test]
+fn an_entry_without_words_is_told_by_whoever_made_it() {
+    let mut facts = sample::release();
+    let actor = Actor::Person(PersonId("](http://x)\n## Lessons\n- Ana's fault. It was her.".to_owned()));
+    let entry = facts.entries.last_mut().unwrap();
+    entry.draft =
+        Draft { actor, source_at: None, kind: "odd".to_owned(), body: serde_json::json!({}), text: String::new() };
+    let review = draft(&facts, &Templates::default());
+    assert!(review.is_ok(), "{:?}", review.err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

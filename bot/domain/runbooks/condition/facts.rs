@@ -1,4 +1,4 @@
-//! What a condition reads, and how much it may ask of the evaluator: found without running it.
+//! What a condition is made of, read off its expression before it is ever evaluated.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,11 @@ use cel::{
     common::ast::{EntryExpr, Expr, LiteralValue},
 };
 
+/// Names of types, which stand for themselves and are not read from the scope.
 const TYPES: [&str; 12] =
     ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "dyn", "optional"];
 
-/// What was found in an expression.
+/// How large an expression is, what it calls, and what it reads.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) paths: BTreeSet<Vec<String>>,

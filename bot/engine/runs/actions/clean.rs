@@ -24,11 +24,16 @@ pub(super) fn outcome(outcome: Outcome, secrets: &[SecretString]) -> Outcome {
     }
 }
 
-fn text(text: &str, secrets: &[SecretString]) -> String {
+/// The same text without secrets, also where they stand as JSON writes them. To be used before a text is shortened: half
+/// a secret is not found any more.
+pub(super) fn text(text: &str, secrets: &[SecretString]) -> String {
     let mut clean = text.to_owned();
     for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST) {
-        if clean.contains(secret) {
-            clean = clean.replace(secret, REDACTED);
+        let quoted = Value::from(secret).to_string();
+        for form in [secret, quoted.get(1..quoted.len() - 1).unwrap_or_default()] {
+            if clean.contains(form) {
+                clean = clean.replace(form, REDACTED);
+            }
         }
     }
     clean
@@ -64,6 +69,8 @@ mod tests {
 
     #[test]
     fn secrets_are_cleared_wherever_they_stand() {
+        let quoting = [SecretString::from("a\"b\\c\"d")];
+        assert_eq!(text(r#"{"token":"a\"b\\c\"d"}"#, &quoting), r#"{"token":"[redacted]"}"#);
         let secrets = [SecretString::from("hunter22")];
         let output = json!({ "a": ["x hunter22 y"], "hunter22": 1 });
         let cleared = outcome(Outcome::Done(output), &secrets);

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{LIMIT, happened, numbers, tail, text, values, with_secrets};
+use super::{LIMIT, clean, happened, numbers, tail, text, values, with_secrets};
 use crate::engine::{
     ports::{HttpAnswer, HttpOutcome, HttpRequest},
     runs::{Outcome, Ports, Work},
@@ -15,7 +15,7 @@ use crate::engine::{
 pub(super) fn act<'a>(ports: &'a Ports, work: &'a Work) -> BoxFuture<'a, Outcome> {
     Box::pin(async move {
         match request(ports, work) {
-            Ok(request) => outcome(work, ports.http.send(request).await),
+            Ok(request) => outcome(work, ports.http.send(request).await, &ports.secrets.known()),
             Err(why) => Outcome::Failed { why, may_have_changed: false },
         }
     })
@@ -51,7 +51,7 @@ fn request(ports: &Ports, work: &Work) -> Result<HttpRequest, String> {
     Ok(HttpRequest { method, url, headers, body, timeout: work.timeout, limit: LIMIT })
 }
 
-fn outcome(work: &Work, sent: HttpOutcome) -> Outcome {
+fn outcome(work: &Work, sent: HttpOutcome, secrets: &[SecretString]) -> Outcome {
     let answer = match sent {
         HttpOutcome::Answered(answer) => answer,
         HttpOutcome::NotSent(why) => return Outcome::Failed { why, may_have_changed: false },
@@ -66,7 +66,7 @@ fn outcome(work: &Work, sent: HttpOutcome) -> Outcome {
     if is_expected {
         return answered(work, &answer, &body);
     }
-    let why = format!("answered {status}: {}", tail(&body));
+    let why = format!("answered {status}: {}", tail(&clean::text(&body, secrets)));
     match status {
         // It said that it does not do it.
         400..=407 | 409..=499 => Outcome::Failed { why, may_have_changed: false },

@@ -3,9 +3,10 @@
 //! No value is ever part of a text that a shell reads, so no value can become a command.
 
 use futures::future::BoxFuture;
+use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::{LIMIT, happened, numbers, tail, text, texts, values};
+use super::{LIMIT, clean, happened, numbers, tail, text, texts, values};
 use crate::engine::{
     ports::{KEY, Program, ProgramOutcome},
     runs::{Outcome, Ports, Work},
@@ -14,7 +15,7 @@ use crate::engine::{
 pub(super) fn act<'a>(ports: &'a Ports, work: &'a Work) -> BoxFuture<'a, Outcome> {
     Box::pin(async move {
         match program(ports, work) {
-            Ok(program) => outcome(work, ports.programs.run(program).await),
+            Ok(program) => outcome(work, ports.programs.run(program).await, &ports.secrets.known()),
             Err(why) => Outcome::Failed { why, may_have_changed: false },
         }
     })
@@ -40,7 +41,8 @@ fn program(ports: &Ports, work: &Work) -> Result<Program, String> {
     })
 }
 
-fn outcome(work: &Work, ran: ProgramOutcome) -> Outcome {
+fn outcome(work: &Work, ran: ProgramOutcome, secrets: &[SecretString]) -> Outcome {
+    let tail = |text: &str| tail(&clean::text(text, secrets));
     let (code, stdout, stderr) = match ran {
         ProgramOutcome::Exited { code, stdout, stderr } => (code, stdout, stderr),
         ProgramOutcome::NotStarted(why) => return Outcome::Failed { why, may_have_changed: false },

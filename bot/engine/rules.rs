@@ -79,6 +79,17 @@ impl People {
         Person { id, roles }
     }
 
+    /// What somebody is told who may not do this: whom to ask, or what to configure.
+    pub fn whom_to_ask(&self, needed: Capability) -> String {
+        let able: Vec<&str> =
+            self.roles.iter().filter(|(_, has)| **has >= needed).map(|(role, _)| role.as_str()).collect();
+        if able.is_empty() {
+            format!("no role allows it: give one `may = \"{needed}\"` in the configuration")
+        } else {
+            format!("ask somebody with the role `{}`", able.join("` or `"))
+        }
+    }
+
     /// Whether one of the person's roles allows this.
     pub fn may(&self, person: &Person, needed: Capability) -> bool {
         let by_role = person.roles.iter().filter_map(|role| self.roles.get(role)).any(|has| *has >= needed);

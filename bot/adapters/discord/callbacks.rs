@@ -61,20 +61,6 @@ impl Callback<'_> {
     }
 }
 
-/// Fills in an answer that was deferred.
-pub(super) async fn fill_in(
-    rest: &Rest,
-    people: &People,
-    application: u64,
-    token: &str,
-    reply: &Reply,
-) -> Result<(), Undelivered> {
-    let drawn = render::message(&reply.message, people);
-    let route = Route::WebhookOriginalInteractionResponse { application_id: application.into(), token };
-    rest.call(Call { method: LightMethod::Patch, route, body: Some(drawn.body), files: &drawn.files }).await?;
-    Ok(())
-}
-
 fn draw(reply: &Reply, people: &People) -> Drawn {
     let mut drawn = render::message(&reply.message, people);
     if reply.is_private {

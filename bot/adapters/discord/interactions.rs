@@ -23,6 +23,7 @@ use serenity::model::{
 use super::{
     Discord,
     callbacks::{Asked, Callback},
+    deferred::Deferred,
     limits,
 };
 use crate::{
@@ -46,13 +47,21 @@ struct Desk {
 
 /// Answers an interaction. What cannot be answered is logged: nobody else would learn of it.
 pub(super) async fn answer(discord: Arc<Discord>, interaction: Interaction) {
+    let guild = guild_of(&interaction);
+    if guild.is_some_and(|guild| guild != discord.settings.guild) {
+        return tracing::warn!(guild, "an interaction of another server was left alone");
+    }
     match interaction {
         Interaction::Command(command) => {
             let desk =
                 discord.desk(command.id, &command.token, command.channel_id, &command.user, command.member.as_deref());
             discord.slash(desk, &command).await;
         }
-        Interaction::Autocomplete(command) => discord.complete(&command).await,
+        Interaction::Autocomplete(command) => {
+            let desk =
+                discord.desk(command.id, &command.token, command.channel_id, &command.user, command.member.as_deref());
+            discord.complete(&desk, &command).await;
+        }
         Interaction::Component(press) => {
             let desk = discord.desk(press.id, &press.token, press.channel_id, &press.user, press.member.as_ref());
             discord.press(desk, &press).await;
@@ -131,9 +140,10 @@ impl Discord {
         if let Ok(reply) = first {
             return self.callback(&desk, &Callback::Say(reply)).await;
         }
+        let until = self.engine.now() + limits::TOKEN_LIFE;
         self.callback(&desk, &Callback::Defer).await;
         let reply = running.await;
-        self.answer_later(&desk.token, &reply).await;
+        Deferred { discord: self, token: &desk.token, until }.give(&reply).await;
     }
 
     async fn run(&self, desk: &Desk, command: &'static Command, given: Vec<(String, String)>) -> Reply {
@@ -170,25 +180,24 @@ impl Discord {
         }))
     }
 
-    async fn complete(&self, interaction: &CommandInteraction) {
+    /// Completes what somebody types; for who may not give the command there is nothing.
+    async fn complete(&self, desk: &Desk, interaction: &CommandInteraction) {
         let (path, options) = path_of(&interaction.data.name, &interaction.data.options);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let typed = options.iter().find_map(|option| match &option.value {
             CommandDataOptionValue::Autocomplete { value, .. } => Some((option.name.as_str(), value.as_str())),
             _ => None,
         });
-        let names = match (features::command(&path), typed) {
+        let command =
+            features::command(&path).filter(|command| command.permits(&desk.caller, &self.engine.rules()).is_ok());
+        let names = match (command, typed) {
             (Some(command), Some((name, typed))) => self.names(command, name, typed).await.unwrap_or_else(|fault| {
                 tracing::warn!(%fault, "names cannot be completed");
                 Vec::new()
             }),
             _ => Vec::new(),
         };
-        let caller =
-            Person { id: crate::domain::people::PersonId(String::new()), roles: std::collections::BTreeSet::default() };
-        let desk =
-            Desk { id: interaction.id, token: interaction.token.clone(), channel: interaction.channel_id, caller };
-        self.callback(&desk, &Callback::Complete(names)).await;
+        self.callback(desk, &Callback::Complete(names)).await;
     }
 
     async fn names(&self, command: &Command, option: &str, typed: &str) -> store::Result<Vec<(String, String)>> {
@@ -211,14 +220,17 @@ impl Discord {
             tracing::warn!(?trouble, "Discord did not take the answer to an interaction; what was decided stands");
         }
     }
+}
 
-    async fn answer_later(&self, token: &str, reply: &Reply) {
-        let rules = self.engine.rules();
-        let application = self.settings.application;
-        if let Err(trouble) = super::callbacks::fill_in(&self.rest, &rules.people, application, token, reply).await {
-            tracing::warn!(?trouble, "Discord did not take a deferred answer; what was decided stands");
-        }
-    }
+/// The server that an interaction comes from.
+fn guild_of(interaction: &Interaction) -> Option<u64> {
+    let guild = match interaction {
+        Interaction::Command(command) | Interaction::Autocomplete(command) => command.guild_id,
+        Interaction::Component(press) => press.guild_id,
+        Interaction::Modal(modal) => modal.guild_id,
+        _ => None,
+    };
+    guild.map(Into::into)
 }
 
 fn shortcut(custom_id: &str) -> Option<(Shortcut, &'static Command)> {

@@ -50,6 +50,8 @@ pub struct Told {
     pub reset_after: Option<Duration>,
     /// Whether a 429 is about everything: `X-RateLimit-Global`.
     pub is_global: bool,
+    /// Whether a 429 is about others too, and no fault of this bot: `X-RateLimit-Scope: shared`.
+    pub is_shared: bool,
 }
 
 const INVALID_WINDOW: Duration = Duration::from_mins(10);
@@ -88,7 +90,8 @@ impl Limiter {
     /// Learns from an answer.
     pub fn learn(&self, route: &str, resource: &str, told: &Told, now: Time) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(told.status, 401 | 403 | 429) {
+        // https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans
+        if matches!(told.status, 401 | 403 | 429) && !told.is_shared {
             known.invalid.push_back(now);
         }
         if let Some(bucket) = &told.bucket {
@@ -140,6 +143,7 @@ mod tests {
             remaining: Some(remaining),
             reset_after: Some(Duration::from_secs(seconds)),
             is_global: false,
+            is_shared: false,
         }
     }
 
@@ -185,6 +189,11 @@ mod tests {
             limiter.learn("route", "1", &Told { status: 403, ..Told::default() }, NOW);
         }
         assert!(limiter.take("other", "2", NOW).is_err());
+        let shared = Limiter::default();
+        for _ in 0..INVALID_MOST {
+            shared.learn("route", "1", &Told { status: 429, is_shared: true, ..Told::default() }, NOW);
+        }
+        assert_eq!(shared.take("other", "2", NOW), Ok(()), "what others use up is not held against the bot");
         assert_eq!(limiter.take("other", "2", NOW + INVALID_WINDOW), Ok(()));
     }
 }

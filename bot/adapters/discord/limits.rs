@@ -66,6 +66,8 @@ pub const INVALID_REQUESTS: usize = 10_000;
 /// An interaction is deferred after this long: Discord waits 3 s for the first answer.
 /// <https://discord.com/developers/docs/interactions/receiving-and-responding>
 pub const DEFER_AFTER: Duration = Duration::from_millis(1_500);
+/// How long after an interaction it can still be answered (the same page).
+pub const TOKEN_LIFE: Duration = Duration::from_mins(15);
 /// A request that takes longer is taken for lost.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 

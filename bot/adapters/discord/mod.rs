@@ -4,6 +4,7 @@
 //! told to the outbox, which tries again; nothing waits in here.
 
 mod callbacks;
+mod deferred;
 mod gateway;
 mod interactions;
 pub mod limiter;

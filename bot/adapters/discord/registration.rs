@@ -90,6 +90,8 @@ mod tests {
         for command in all {
             let options = command["options"].as_array().unwrap();
             assert!(options.len() <= 25, "{command}");
+            let inside = options.iter().filter_map(|option| option["options"].as_array());
+            assert!(inside.into_iter().all(|options| options.len() <= 25), "{command}");
             let integers =
                 options.iter().chain(options.iter().filter_map(|option| option["options"].as_array()).flatten());
             let most = integers.filter_map(|option| option["max_value"].as_i64()).max();

@@ -16,6 +16,11 @@ use crate::{
     },
 };
 
+/// Characters that a card's facts leave to what stands under them.
+const KEPT: usize = 1_000;
+/// Characters of the field that says how many facts are missing.
+const MORE: usize = 100;
+
 /// A message as Discord takes it.
 pub(super) struct Drawn {
     /// The JSON of the message.
@@ -41,8 +46,7 @@ pub(super) fn message(message: &Message, people: &People) -> Drawn {
     let spans = message.notify.0.iter().chain(message.lines.iter().flat_map(|line| &line.0));
     let mentions = Mentions::of(spans, people);
     let embeds: Vec<Value> = message.card.iter().map(|card| embed(card, people)).collect();
-    let rows: Vec<Value> =
-        message.card.iter().flat_map(|card| &card.controls).take(limits::ROWS).map(|buttons| row(buttons)).collect();
+    let rows = message.card.as_ref().map_or_else(Vec::new, rows);
     let attachments: Vec<Value> = files
         .iter()
         .enumerate()
@@ -213,23 +217,20 @@ fn called(whom: &Line, people: &People) -> String {
 }
 
 fn embed(card: &Card, people: &People) -> Value {
-    let mut left = limits::EMBED_TOTAL;
-    let mut within = |text: &str, most: usize| {
-        let text = cut(text, most.min(left));
-        left -= text.chars().count();
-        text
-    };
-    let title = within(&line(&card.title, people), limits::EMBED_TITLE);
-    let mut fields = Vec::new();
-    for (name, value) in card.facts.iter().take(limits::EMBED_FIELDS) {
-        let name = within(&escape(name), limits::FIELD_NAME);
-        let value = within(&line(value, people), limits::FIELD_VALUE);
-        if !name.is_empty() && !value.is_empty() {
-            fields.push(json!({ "name": name, "value": value, "inline": true }));
-        }
+    let title = cut(&line(&card.title, people), limits::EMBED_TITLE);
+    let mut blocks: Vec<String> = card.blocks.iter().map(|block| line(block, people)).collect();
+    let without = card.controls.iter().map(Vec::len).sum::<usize>().saturating_sub(limits::ROWS * limits::BUTTONS);
+    if without > 0 {
+        blocks.push(format!("{without} more buttons have no room here; the page has all"));
     }
-    let blocks: Vec<String> = card.blocks.iter().map(|block| line(block, people)).collect();
-    let description = within(&blocks.join("\n"), limits::EMBED_DESCRIPTION);
+    let blocks = blocks.join("\n");
+    // The facts leave room for what stands under them, the beginning of it at least.
+    let kept = blocks.chars().count().min(KEPT);
+    let fields = fields(card, people, limits::EMBED_TOTAL - title.chars().count() - kept);
+    let length = |name: &Value| name.as_str().map_or(0, |text| text.chars().count());
+    let used: usize = fields.iter().map(|field| length(&field["name"]) + length(&field["value"])).sum();
+    let left = limits::EMBED_TOTAL - title.chars().count() - used;
+    let description = cut(&blocks, limits::EMBED_DESCRIPTION.min(left));
     let color = match card.tone {
         Tone::Calm => 0x6b_7280,
         Tone::Urgent => 0xdc_2626,
@@ -243,20 +244,60 @@ fn embed(card: &Card, people: &People) -> Value {
     embed
 }
 
-fn row(buttons: &[Button]) -> Value {
-    let buttons: Vec<Value> = buttons.iter().take(limits::BUTTONS).map(button).collect();
-    json!({ "type": 1, "components": buttons })
+/// The facts, as many as there is room for; how many are missing stands in the last field.
+fn fields(card: &Card, people: &People, room: usize) -> Vec<Value> {
+    let drawn = card
+        .facts
+        .iter()
+        .map(|(name, value)| (cut(&escape(name), limits::FIELD_NAME), cut(&line(value, people), limits::FIELD_VALUE)));
+    let drawn: Vec<(String, String)> =
+        drawn.filter(|(name, value)| !name.trim().is_empty() && !value.trim().is_empty()).collect();
+    let sizes = drawn.iter().map(|(name, value)| name.chars().count() + value.chars().count());
+    let sizes: Vec<usize> = sizes.collect();
+    let fits = |count: usize, room: usize| sizes.iter().take(count).sum::<usize>() <= room;
+    let all = drawn.len();
+    let most = if all <= limits::EMBED_FIELDS && fits(all, room) {
+        all
+    } else {
+        let most = all.min(limits::EMBED_FIELDS - 1);
+        (0..=most).rev().find(|count| fits(*count, room.saturating_sub(MORE))).unwrap_or(0)
+    };
+    let mut fields: Vec<Value> =
+        drawn.iter().take(most).map(|(name, value)| json!({ "name": name, "value": value, "inline": true })).collect();
+    if most < all {
+        let value =
+            format!("{} more have no room here; the page has all, and `/runbook show` those of a run", all - most);
+        fields.push(json!({ "name": "…", "value": value, "inline": false }));
+    }
+    fields
 }
 
-/// A button. <https://discord.com/developers/docs/components/reference#button>
-fn button(button: &Button) -> Value {
+/// The rows of buttons; a longer one goes on in the next.
+fn rows(card: &Card) -> Vec<Value> {
+    let rows = card.controls.iter().flat_map(|row| row.chunks(limits::BUTTONS)).take(limits::ROWS);
+    rows.enumerate()
+        .map(|(row, buttons)| {
+            let buttons: Vec<Value> =
+                buttons.iter().enumerate().map(|(place, one)| button(one, &format!("-.{row}.{place}"))).collect();
+            json!({ "type": 1, "components": buttons })
+        })
+        .collect()
+}
+
+/// A button. One whose command has no room in it stands there to be seen and cannot be pressed, under the name `place`.
+/// <https://discord.com/developers/docs/components/reference#button>
+fn button(button: &Button, place: &str) -> Value {
     let style = match button.style {
         Style::Plain => 2,
         Style::Main => 1,
         Style::Danger => 4,
     };
     let label = cut(&button.label, limits::BUTTON_LABEL);
-    json!({ "type": 2, "style": style, "label": label, "custom_id": button.press.to_string() })
+    let press = button.press.to_string();
+    if press.chars().count() > limits::CUSTOM_ID {
+        return json!({ "type": 2, "style": style, "label": label, "custom_id": place, "disabled": true });
+    }
+    json!({ "type": 2, "style": style, "label": label, "custom_id": press })
 }
 
 #[cfg(test)]
@@ -264,6 +305,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::chat::Shortcut;
 
     #[test]
     fn words_from_outside_are_never_formatting() {
@@ -321,6 +363,21 @@ mod tests {
         assert_eq!(drawn.files[0].text.chars().count(), 3_000);
     }
 
+    /// Buttons that have no room are never dropped in silence, and no two have one name.
+    #[test]
+    fn buttons_have_room_or_say_so() {
+        let press = |name: &str| Button::new("Run", Shortcut::new("run", &[&name, &"INC-1"]));
+        let row: Vec<Button> = (0..27).map(|number| press(&format!("{number}"))).collect();
+        let card = Card::new(Tone::Calm, "x").row(row).row(vec![press(&"y".repeat(120))]);
+        let drawn = message(&Message::card(card), &People::default());
+        let rows = drawn.body["components"].as_array().unwrap();
+        assert!(rows.len() == 5 && rows.iter().all(|row| row["components"].as_array().unwrap().len() == 5));
+        assert!(drawn.body["embeds"][0]["description"].as_str().unwrap().starts_with("3 more buttons"));
+        let long =
+            message(&Message::card(Card::new(Tone::Calm, "x").row(vec![press(&"y".repeat(120))])), &People::default());
+        assert_eq!(long.body["components"][0]["components"][0]["disabled"], true);
+    }
+
     proptest! {
         #[test]
         fn every_card_is_within_the_limits(
@@ -328,13 +385,19 @@ mod tests {
         ) {
             let mut card = Card::new(Tone::Urgent, title).block(block);
             card.facts = facts.into_iter().map(|(name, value)| (name, Line::text(value))).collect();
-            let drawn = message(&Message::card(card), &People::default());
+            let drawn = message(&Message::card(card.clone()), &People::default());
             let embed = &drawn.body["embeds"][0];
             let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
             let fields = embed["fields"].as_array().unwrap();
             prop_assert!(fields.len() <= limits::EMBED_FIELDS);
             let names: usize = fields.iter().map(|field| length(&field["name"]) + length(&field["value"])).sum();
             prop_assert!(names + length(&embed["title"]) + length(&embed["description"]) <= limits::EMBED_TOTAL);
+            let told = fields.last().is_some_and(|field| field["value"].as_str().unwrap().contains("have no room here"));
+            let whole = card.facts.iter().filter(|(name, value)| {
+                let value = line(value, &People::default());
+                !name.trim().is_empty() && !value.trim().is_empty()
+            });
+            prop_assert!(told || fields.len() == whole.count(), "nothing vanishes silently");
         }
     }
 }

@@ -86,8 +86,12 @@ impl Rest {
         let path = call.route.path().into_owned();
         let (name, resource) = bucket_of(&path, call.method);
         // Answers to interactions do not count: their tokens are their limit.
-        let is_limited =
-            !matches!(call.route, Route::InteractionResponse { .. } | Route::WebhookOriginalInteractionResponse { .. });
+        let is_limited = !matches!(
+            call.route,
+            Route::InteractionResponse { .. }
+                | Route::WebhookOriginalInteractionResponse { .. }
+                | Route::WebhookFollowupMessages { .. }
+        );
         if is_limited {
             self.limiter.take(&name, &resource, self.clock.now()).map_err(Undelivered::Wait)?;
         }
@@ -149,6 +153,7 @@ fn told(status: StatusCode, headers: &HeaderMap) -> Told {
         remaining: text("x-ratelimit-remaining").and_then(|value| value.parse().ok()),
         reset_after: reset_after.and_then(|value| value.parse().ok()).and_then(seconds),
         is_global: text("x-ratelimit-global").is_some(),
+        is_shared: text("x-ratelimit-scope") == Some("shared"),
     }
 }
 

@@ -5,22 +5,40 @@ use std::sync::Arc;
 use axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
+    response::Response,
 };
 
-use super::{Site, answers::Trouble, console::session::Session, credentials::Shown};
-use crate::domain::people::{Person, PersonId};
+use super::{
+    Site,
+    answers::Trouble,
+    console::{page, session::Session},
+    credentials::Shown,
+};
+use crate::domain::people::{Capability, Person, PersonId};
 
 /// A person with a personal token in the `Authorization` header, and nothing else: what programs use.
 pub(super) struct Token(pub(super) Person);
 
-/// A person with either a token or a session: for what only reads.
+/// A person with either a token or a session who may look: for what only reads.
 pub(super) struct Asking;
+
+/// Somebody who has signed in and may look at the pages.
+pub(super) struct Viewer(pub(super) Session);
 
 impl Site {
     /// The person with the roles that the configuration gives them.
     pub(super) fn person(&self, id: &PersonId) -> Person {
         let roles = self.engine.rules().people.known.get(id).cloned().unwrap_or_default();
         Person { id: id.clone(), roles }
+    }
+
+    fn may_look(&self, person: &Person) -> Result<(), Trouble> {
+        let people = &self.engine.rules().people;
+        if people.may(person, Capability::View) {
+            return Ok(());
+        }
+        let what = format!("Nothing is shown to `{}`: none of their roles allows it", person.id);
+        Err(Trouble::new(StatusCode::FORBIDDEN, what).hint(people.whom_to_ask(Capability::View)))
     }
 }
 
@@ -47,9 +65,20 @@ impl FromRequestParts<Arc<Site>> for Asking {
     type Rejection = Trouble;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Trouble> {
-        if Session::of(site, &parts.headers).is_some() {
-            return Ok(Asking);
-        }
-        Token::from_request_parts(parts, site).await.map(|_| Asking)
+        let person = match Session::of(site, &parts.headers) {
+            Some(session) => session.person,
+            None => Token::from_request_parts(parts, site).await?.0,
+        };
+        site.may_look(&person).map(|()| Asking)
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Viewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
+        let session = Session::from_request_parts(parts, site).await?;
+        site.may_look(&session.person).map_err(|trouble| page::sorry(&trouble))?;
+        Ok(Viewer(session))
     }
 }

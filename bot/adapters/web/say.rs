@@ -21,7 +21,7 @@ use super::{
     plain,
 };
 use crate::{
-    domain::{ids::IncidentId, people::Person},
+    domain::{ids::IncidentId, people::Person, runbooks::words::nearest},
     engine::{
         Refusal, View,
         chat::{Args, Call, Command, Kind, Lookup, Opt, Reply, console},
@@ -92,9 +92,26 @@ pub(super) async fn command(
     if key.is_some_and(|key| key.len() > LONGEST_KEY) {
         return Ok(Err(Refusal::new(format!("The key is longer than `{LONGEST_KEY}` bytes"))));
     }
+    if let Some(refusal) = unknown_person(site, command, &args) {
+        return Ok(Err(refusal));
+    }
     let source_key = key.filter(|key| !key.is_empty()).map(|key| format!("say:{}:{key}", caller.id));
     tracing::info!(person = %caller.id, command = command.name(), "a command was given");
     site.engine.command(command, Call { caller, args, about, source_key }).await
+}
+
+/// Refuses a person whom nobody knows: most likely a slip of the fingers, and nobody would learn of it.
+fn unknown_person(site: &Site, command: &Command, args: &Args) -> Option<Refusal> {
+    let people = &site.engine.rules().people;
+    let options = command.options.iter().filter(|option| option.kind == Kind::Person);
+    let mut named = options.filter_map(|option| args.text(option.name)).map(|name| name.trim_start_matches('@'));
+    let unknown = named
+        .find(|name| !people.accounts.contains_key(*name) && !people.known.keys().any(|known| known.0 == *name))?;
+    let refusal = Refusal::new(format!("There is nobody called `{unknown}` in the configuration"));
+    Some(match nearest(unknown, people.known.keys().map(|known| known.0.as_str())) {
+        Some(near) => refusal.hint(format!("did you mean `{near}`?")),
+        None => refusal.hint("name somebody who stands under `[people]`"),
+    })
 }
 
 /// `GET /api/commands`: every command with its options, for completion and for a reference.

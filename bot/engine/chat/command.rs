@@ -119,15 +119,8 @@ impl Command {
         if rules.people.may(caller, self.needs) {
             return Ok(());
         }
-        let able: Vec<&str> =
-            rules.people.roles.iter().filter(|(_, has)| **has >= self.needs).map(|(role, _)| role.as_str()).collect();
-        let hint = if able.is_empty() {
-            format!("no role allows it: give one `may = \"{}\"` in the configuration", self.needs)
-        } else {
-            format!("ask somebody with the role `{}`", able.join("` or `"))
-        };
         Err(Refusal::new(format!("Cannot run `{}` for `{}`: none of their roles allows it", self.name(), caller.id))
-            .hint(hint))
+            .hint(rules.people.whom_to_ask(self.needs)))
     }
 
     /// Checks what was given for the options, whatever chat it came from.

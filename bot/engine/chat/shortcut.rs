@@ -1,7 +1,8 @@
 //! Buttons as short names for commands, in a form that is understood for ever.
 //!
 //! A button carries a reference and no authority: pressing it is giving the command, with the same checks. Messages stay
-//! in a chat for years, so a line of the table is never changed or taken out, only added.
+//! in a chat for years, so a line of the table is never changed or taken out, only added. Values may hold any text: the
+//! dots that part them are written as `%2E` inside of one.
 
 use std::{fmt, str::FromStr};
 
@@ -66,7 +67,7 @@ impl Shortcut {
         let line = WORDS.iter().find(|line| line.name == word && line.carried.len() == values.len());
         #[expect(clippy::expect_used, reason = "the words are literals of this program")]
         let line = line.expect("the table of shortcuts has this line");
-        Self { line, values: values.iter().map(|value| value.to_string().replace('.', "·")).collect() }
+        Self { line, values: values.iter().map(ToString::to_string).collect() }
     }
 
     /// The words of the command.
@@ -85,7 +86,7 @@ impl Shortcut {
 impl fmt::Display for Shortcut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "1.{}", self.line.name)?;
-        self.values.iter().try_for_each(|value| write!(f, ".{value}"))
+        self.values.iter().try_for_each(|value| write!(f, ".{}", written(value)))
     }
 }
 
@@ -99,10 +100,15 @@ impl FromStr for Shortcut {
             return Err(refused());
         }
         let word = parts.next().ok_or_else(refused)?;
-        let values: Vec<String> = parts.map(str::to_owned).collect();
+        let values: Vec<String> = parts.map(|value| value.replace("%2E", ".").replace("%25", "%")).collect();
         let line = WORDS.iter().find(|line| line.name == word && line.carried.len() == values.len());
         Ok(Self { line: line.ok_or_else(refused)?, values })
     }
+}
+
+/// A value as it stands in a button.
+pub fn written(value: &str) -> String {
+    value.replace('%', "%25").replace('.', "%2E")
 }
 
 impl TryFrom<String> for Shortcut {
@@ -137,6 +143,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_value_reads_back(value in ".*", other in "[.%2E5]{0,9}") {
+            let shortcut = Shortcut::new("run", &[&value, &other]);
+            prop_assert_eq!(shortcut.to_string().parse(), Ok(shortcut));
+        }
+
         #[test]
         fn no_text_breaks_the_reader(text in ".*") {
             drop(text.parse::<Shortcut>());

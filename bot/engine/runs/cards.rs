@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use crate::{
     domain::{
         duration,
+        incidents::Incident,
         runs::{
             Approval, ApprovalState, Journal, Pass, Reason, Run, RunState, StepRecord, StepState, Verdict,
             approvals::{Asks, shown},
@@ -13,12 +14,19 @@ use crate::{
     },
     engine::{
         View,
-        chat::{Button, Card, Line, Shortcut, Style, Subject, Tone},
+        chat::{Button, Card, Line, Shortcut, Style, Subject, Tone, shortcut},
         incidents::acts,
-        runs::settle,
+        runs::{Settings, settle},
     },
     store::{self, approvals, incidents, runs},
 };
+
+/// How many buttons stand in a row, how many rows there are, and how long a label can be where it is shortest.
+const ROW: usize = 5;
+const ROWS: usize = 5;
+const LABEL: usize = 80;
+/// How much of a choice's text a button carries, as it is written there.
+const CARRIED: usize = 48;
 
 /// The card of a run as it stands.
 pub(super) fn run<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxFuture<'a, store::Result<Option<Card>>> {
@@ -183,9 +191,6 @@ pub(super) fn of_approval(approval: &Approval, run: &Run) -> Card {
     if let Some(cause) = &run.cause {
         card = card.fact("Alert", Line::new().code(&cause.name));
     }
-    for (path, value) in &approval.bound {
-        card = card.fact(path.clone(), Line::new().code(shown(value)));
-    }
     let asked = if approval.by.is_empty() {
         "everybody who may operate".to_owned()
     } else {
@@ -195,39 +200,112 @@ pub(super) fn of_approval(approval: &Approval, run: &Run) -> Card {
     if approval.count > 1 {
         card = card.fact("People needed", format!("{} of {}", approval.count - approval.missing(), approval.count));
     }
+    card = match approval.state {
+        ApprovalState::Open => card.fact("Expires", Line::new().time(approval.expires_at)),
+        state => card.fact("State", state.word()),
+    };
+    // Last, because there may be more of them than a chat has room for.
+    for (path, value) in &approval.bound {
+        card = card.fact(path.clone(), Line::new().code(shown(value)));
+    }
     for given in &approval.answers {
         card = card
             .block(Line::new().person(&given.person).and(" answered ").code(&given.answer).and(" at ").time(given.at));
     }
     if approval.state != ApprovalState::Open {
-        return card.fact("State", approval.state.word());
+        return card;
     }
-    card = card.fact("Expires", Line::new().time(approval.expires_at));
     let values: [&dyn std::fmt::Display; 2] = [&approval.id, &approval.revision];
     match &approval.asks {
         Asks::Approval => card.row(vec![
             Button::new("Approve", Shortcut::new("approve", &values)).style(Style::Main),
             Button::new("Reject", Shortcut::new("reject", &values)).style(Style::Danger),
         ]),
-        Asks::Choice(choices) => card.row(
-            choices
-                .iter()
-                .take(5)
-                .map(|choice| {
-                    let label: String = choice.chars().take(80).collect();
-                    let press = Shortcut::new("choose", &[&approval.id, &approval.revision, &short(choice)]);
-                    Button::new(label, press)
-                })
-                .collect(),
-        ),
+        Asks::Choice(choices) => choose(card, approval, choices),
     }
 }
 
-/// As much of a choice as fits a button's name; the answer finds the choice by its beginning.
-pub(super) fn short(choice: &str) -> String {
-    let mut end = choice.len().min(60);
-    while !choice.is_char_boundary(end) {
-        end -= 1;
+/// Adds a button for each choice, and says what has no room on one.
+fn choose(mut card: Card, approval: &Approval, choices: &[String]) -> Card {
+    for (index, choice) in choices.iter().enumerate().filter(|(_, choice)| choice.chars().count() > LABEL) {
+        card = card.block(Line::text(format!("{}. ", index + 1)).code(choice));
     }
-    choice.get(..end).unwrap_or_default().to_owned()
+    let buttons = choices.iter().enumerate().take(ROW * ROWS).map(|(index, choice)| {
+        let is_long = choice.chars().count() > LABEL;
+        let label = if is_long { format!("{}. {choice}", index + 1) } else { choice.clone() };
+        Button::new(label, Shortcut::new("choose", &[&approval.id, &approval.revision, &carried(index, choice)]))
+    });
+    let buttons: Vec<Button> = buttons.collect();
+    for row in buttons.chunks(ROW) {
+        card = card.row(row.to_vec());
+    }
+    match choices.len().saturating_sub(buttons.len()) {
+        0 => card,
+        more => {
+            let rest = choices.iter().skip(buttons.len()).map(|choice| format!("`{choice}`")).collect::<Vec<_>>();
+            let words = format!("{more} more, by `/runbook answer question:{} answer:choose`: ", approval.id);
+            card.block(Line::marked(&format!("{words}{}", rest.join(", "))))
+        }
+    }
+}
+
+/// What a choice's button carries: its place, by which it is found, and as much of its text as fits.
+fn carried(index: usize, choice: &str) -> String {
+    let mut text = String::new();
+    for letter in choice.chars() {
+        text.push(letter);
+        if shortcut::written(&text).len() > CARRIED {
+            text.pop();
+            break;
+        }
+    }
+    format!("{}) {text}", index + 1)
+}
+
+/// The choice that an answer means: by its whole text, or by what its button carries.
+pub(super) fn chosen<'a>(choices: &'a [String], given: &str) -> Option<&'a String> {
+    let by_button = || choices.iter().enumerate().find(|(index, choice)| carried(*index, choice) == given);
+    choices.iter().find(|choice| *choice == given).or_else(|| by_button().map(|(_, choice)| choice))
+}
+
+/// Buttons that start those runbooks of an incident that people may start; `None` if there are none.
+pub(super) fn starters(settings: &Settings, incident: &Incident) -> Option<Card> {
+    let names = incident.runbooks.iter().filter(|name| {
+        let plan = settings.runbooks.get(*name);
+        plan.is_some_and(|plan| plan.trigger.chat)
+    });
+    let buttons = names.map(|name| Button::new(format!("Run {name}"), Shortcut::new("run", &[name, &incident.id])));
+    let buttons: Vec<Button> = buttons.collect();
+    if buttons.is_empty() {
+        return None;
+    }
+    let mut card = Card::new(Tone::Calm, Line::text("Run one for ").incident(incident.id));
+    for row in buttons.chunks(ROW).take(ROWS) {
+        card = card.row(row.to_vec());
+    }
+    match buttons.len().saturating_sub(ROW * ROWS) {
+        0 => Some(card),
+        more => Some(card.block(Line::marked(&format!("{more} more, by `/runbook run`")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two choices that begin alike are told apart, whatever stands in them.
+    #[test]
+    fn long_choices_are_told_apart() {
+        let long = "roll back to v4.2.1 and tell everybody in the channel about it, in as many words as it takes";
+        let choices: Vec<String> = [" now", " later", "...", "%2E"].iter().map(|end| format!("{long}{end}")).collect();
+        for (index, choice) in choices.iter().enumerate() {
+            let press = Shortcut::new("choose", &[&"APR-1234567", &123, &carried(index, choice)]);
+            let press: Shortcut = press.to_string().parse().unwrap();
+            assert!(press.to_string().chars().count() <= 100, "{press}");
+            let given = press.given().into_iter().find(|(name, _)| name == "choice").unwrap().1;
+            assert_eq!(chosen(&choices, &given), Some(choice));
+            assert_eq!(chosen(&choices, choice), Some(choice));
+        }
+        assert_eq!(chosen(&choices, "1) nothing"), None);
+    }
 }

@@ -136,6 +136,11 @@ fn list<'a>(view: &'a mut View<'_>, call: &'a Call) -> Answered<'a> {
                 Line::text(format!("{}: ", run.id)).code(&run.plan.name).and(" on ").code(run.target.to_string());
             message = message.and(line.and(format!(" – {}", run.state)));
         }
+        if let Some(incident) = incident
+            && let Some(incident) = incidents::by_id(view.reader, incident).await?.filter(|one| one.phase.is_open())
+        {
+            message.card = cards::starters(&view.rules.runs, &incident);
+        }
         Ok(Reply::private(message))
     })
 }
@@ -295,9 +300,7 @@ async fn answer_approval(context: &mut Context<'_>, call: &Call, id: ApprovalId,
         }
         (Asks::Choice(choices), "choose") => {
             let given = call.args.required("choice")?.to_owned();
-            // A button carries no more of a long choice than its beginning, and another character for a dot.
-            let fits = |choice: &&String| **choice == given || cards::short(choice).replace('.', "·") == given;
-            let choice = choices.iter().find(fits).cloned().unwrap_or(given);
+            let choice = cards::chosen(choices, &given).cloned().unwrap_or(given);
             Ok(ask::answer(&mut case, approval, &call.caller, &choice).await??)
         }
         (Asks::Approval, other) => {

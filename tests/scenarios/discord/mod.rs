@@ -3,7 +3,9 @@
 //! A story ends with [`Acme::finish`], which fails on an interaction without an answer, a message that the story never
 //! looked at, a request that Discord refused, and an exchange that Discord's API document does not allow.
 
+mod answers;
 mod approvals;
+mod killed;
 mod losses;
 mod outage;
 mod pages;

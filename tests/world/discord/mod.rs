@@ -153,6 +153,11 @@ impl Discord {
         self.shared.wait("the bot connected, with commands", ready).await;
     }
 
+    /// Whether the bot is connected to the gateway.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.shared.state().gateway.is_connected()
+    }
+
     /// Waits until something is true of the effects so far.
     pub(crate) async fn awaits(&self, what: &str, is_so: impl Fn(&[Effect]) -> bool) {
         self.shared.wait(what, |state| is_so(&state.effects).then_some(())).await;

@@ -46,7 +46,7 @@ async function refresh() {
   fetching = true;
   const mark = wanted;
   try {
-    const response = await fetch(location.pathname, { headers: { accept: "text/html" } });
+    const response = await fetch(location.pathname + location.search, { headers: { accept: "text/html" } });
     if (response.redirected) return location.reload();
     if (!response.ok) throw new Error(String(response.status));
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -101,13 +101,18 @@ function answer(outcome, echo, fill) {
   replies.scrollTop = replies.scrollHeight;
 }
 
+/* The keys of requests without an answer, by what they ask: the form itself may be drawn anew meanwhile. */
+const keys = new Map();
+
 async function act(form) {
   const fields = new FormData(form);
   const buttons = [...form.querySelectorAll("button")];
   const line = form.id === "say" ? fields.get("line") : undefined;
   // A click that got no answer is sent again under its own key, so it cannot be done twice.
-  form.dataset.key ||= freshKey();
-  fields.set("key", form.dataset.key);
+  const said = [...fields].filter(([name]) => name !== "key" && name !== "csrf");
+  const about = JSON.stringify([form.action, said]);
+  if (!keys.has(about)) keys.set(about, freshKey());
+  fields.set("key", keys.get(about));
   for (const button of buttons) button.disabled = true;
   try {
     const response = await fetch(form.action, {
@@ -116,22 +121,22 @@ async function act(form) {
       body: new URLSearchParams(fields),
     });
     if (response.redirected) return location.assign("/login");
-    const said = await response.json();
-    if (response.status < 500) delete form.dataset.key;
-    if (said.outcome === "asked") {
-      $("ask").innerHTML = said.html;
+    const answered = await response.json();
+    if (response.status < 500) keys.delete(about);
+    if (answered.outcome === "asked") {
+      $("ask").innerHTML = answered.html;
       $("ask").showModal();
       return;
     }
-    const isRefused = said.outcome !== "said";
-    answer(said.outcome ?? "failed", line ?? (form.querySelector("h3") ?? form.querySelector("button"))?.textContent, (reply) => {
-      if (said.html !== undefined) {
+    const isRefused = answered.outcome !== "said";
+    answer(answered.outcome ?? "failed", line ?? (form.querySelector("h3") ?? form.querySelector("button"))?.textContent, (reply) => {
+      if (answered.html !== undefined) {
         const body = make("div");
-        body.innerHTML = said.html;
+        body.innerHTML = answered.html;
         reply.append(body);
       } else {
-        reply.append(make("p", said.error, "what"));
-        if (said.hint) reply.append(make("p", `hint: ${said.hint}`, "hint"));
+        reply.append(make("p", answered.error, "what"));
+        if (answered.hint) reply.append(make("p", `hint: ${answered.hint}`, "hint"));
       }
     });
     if (form.id === "say" && !isRefused) {
@@ -153,12 +158,6 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches("form[data-act]")) return;
   event.preventDefault();
   act(event.target);
-});
-
-document.addEventListener("input", (event) => {
-  // Other words are another request.
-  const form = event.target.closest?.("form[data-act]");
-  if (form) delete form.dataset.key;
 });
 
 document.addEventListener("click", (event) => {

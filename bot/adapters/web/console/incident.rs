@@ -1,9 +1,9 @@
 //! The page of one incident: its card, the runs and questions that belong to it, what was said, and its timeline.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::Response,
 };
@@ -13,10 +13,9 @@ use super::{
     draw::{self, Pen},
     overview::{self, Drawn, halts, render},
     page::{self, Place},
-    session::Session,
 };
 use crate::{
-    adapters::web::{Site, answers::Trouble},
+    adapters::web::{Site, answers::Trouble, caller::Viewer},
     domain::{
         duration,
         ids::IncidentId,
@@ -28,12 +27,15 @@ use crate::{
 
 /// A silence in the timeline that is worth a mark.
 const GAP: Duration = Duration::from_mins(5);
+/// How many entries are shown unless all are asked for, and how many messages.
+const NEWEST: i64 = 200;
 
 /// `GET /incidents/INC-1`.
 pub(in crate::adapters::web) async fn show(
     State(site): State<Arc<Site>>,
-    session: Session,
+    Viewer(session): Viewer,
     Path(name): Path<String>,
+    Query(asked): Query<BTreeMap<String, String>>,
 ) -> Result<Response, Response> {
     let missing = || {
         page::sorry(
@@ -43,16 +45,19 @@ pub(in crate::adapters::web) async fn show(
     };
     let id: IncidentId = name.parse().map_err(|_| missing())?;
     let pen = Pen { now: site.engine.now(), csrf: &session.csrf, about: Some(id) };
-    let live = look(&site, id, pen).await.map_err(|fault| page::sorry(&fault.into()))?;
+    let most = if asked.contains_key("all") { i64::MAX } else { NEWEST };
+    let live = look(&site, id, most, pen).await.map_err(|fault| page::sorry(&fault.into()))?;
     let live = live.ok_or_else(missing)?;
     Ok(page::page(&id.to_string(), Place::Elsewhere, &session, pen, &live))
 }
 
-async fn look(site: &Site, id: IncidentId, pen: Pen<'_>) -> store::Result<Option<Markup>> {
+async fn look(site: &Site, id: IncidentId, most: i64, pen: Pen<'_>) -> store::Result<Option<Markup>> {
     let rules = site.engine.rules();
     let mut reader = site.engine.read().await?;
     let halted = halts(&mut reader, pen).await?;
-    let entries = timeline::entries(&mut reader, Chain::Incident(id)).await?;
+    let entries = timeline::newest(&mut reader, Chain::Incident(id), most).await?;
+    let count = entries.last().map_or(0, |entry| entry.reference.seq);
+    let is_cut = entries.first().is_some_and(|entry| entry.reference.seq > 1);
     let said = posts::of_incident(&mut reader, id).await?;
     let shown = cards::of_incident(&mut reader, id).await?;
     let mut view = View { reader: &mut reader, now: pen.now, rules: &rules };
@@ -74,12 +79,15 @@ async fn look(site: &Site, id: IncidentId, pen: Pen<'_>) -> store::Result<Option
                 @if !said.is_empty() {
                     section.messages aria-labelledby="messages" {
                         h2 #messages { "Messages" }
-                        ol { @for post in said.iter().rev() { (overview::post(post, pen)) } }
+                        ol { @for post in said.iter().rev().take(usize::try_from(most).unwrap_or(usize::MAX)) { (overview::post(post, pen)) } }
                     }
                 }
             }
             section aria-labelledby="timeline" {
-                h2 #timeline { "Timeline, UTC" span.count { (entries.len()) } }
+                h2 #timeline { "Timeline, UTC" span.count { (count) } }
+                @if is_cut {
+                    p.aside { "The newest " (entries.len()) " of them. " a href={ "/incidents/" (id) "?all=1" } { "Show all" } }
+                }
                 (chain(&entries, pen))
             }
         }

@@ -11,10 +11,9 @@ use maud::{Markup, html};
 use super::{
     draw::{self, Pen},
     page::{self, Place},
-    session::Session,
 };
 use crate::{
-    adapters::web::{Site, answers::Trouble},
+    adapters::web::{Site, answers::Trouble, caller::Viewer},
     domain::{time::Time, timeline::Chain},
     engine::{
         View,
@@ -54,7 +53,7 @@ pub(super) async fn render(view: &mut View<'_>, shown: Vec<cards::Shown>) -> sto
 }
 
 /// `GET /`.
-pub(in crate::adapters::web) async fn overview(State(site): State<Arc<Site>>, session: Session) -> Response {
+pub(in crate::adapters::web) async fn overview(State(site): State<Arc<Site>>, Viewer(session): Viewer) -> Response {
     let pen = Pen { now: site.engine.now(), csrf: &session.csrf, about: None };
     match look(&site, pen).await {
         Ok(live) => page::page("Overview", Place::Overview, &session, pen, &live),
@@ -150,7 +149,7 @@ pub(super) async fn halts(reader: &mut store::Reader, pen: Pen<'_>) -> store::Re
 /// `GET /log`: what belongs to no incident.
 pub(in crate::adapters::web) async fn log(
     State(site): State<Arc<Site>>,
-    session: Session,
+    Viewer(session): Viewer,
 ) -> Result<Response, Response> {
     let pen = Pen { now: site.engine.now(), csrf: &session.csrf, about: None };
     let look = async {

@@ -16,10 +16,9 @@ use regex::Regex;
 use super::{
     draw::Pen,
     page::{self, Place},
-    session::Session,
 };
 use crate::{
-    adapters::web::{Site, answers::Trouble},
+    adapters::web::{Site, answers::Trouble, caller::Viewer},
     domain::{ids::IncidentId, reviews::Review},
     engine::{Stop, View, reviews},
 };
@@ -27,7 +26,7 @@ use crate::{
 /// `GET /incidents/INC-1/review`.
 pub(in crate::adapters::web) async fn show(
     State(site): State<Arc<Site>>,
-    session: Session,
+    Viewer(session): Viewer,
     Path(name): Path<String>,
 ) -> Result<Response, Response> {
     let (id, review) = draft(&site, &name).await.map_err(|trouble| page::sorry(&trouble))?;
@@ -48,7 +47,7 @@ pub(in crate::adapters::web) async fn show(
 /// `GET /incidents/INC-1/review.md`.
 pub(in crate::adapters::web) async fn markdown(
     State(site): State<Arc<Site>>,
-    _: Session,
+    _: Viewer,
     Path(name): Path<String>,
 ) -> Result<Response, Response> {
     let (id, review) = draft(&site, &name).await.map_err(|trouble| page::sorry(&trouble))?;
@@ -95,7 +94,7 @@ fn cited(html: &str) -> String {
         if is_link {
             out.push_str(text);
         } else {
-            out.push_str(&citation.replace_all(text, r#"<a class="cite" href="/incidents/$1#e$2">$0</a>"#));
+            out.push_str(&citation.replace_all(text, r#"<a class="cite" href="/incidents/$1?all=1#e$2">$0</a>"#));
         }
         is_link = if tag.starts_with("<a ") { true } else { is_link && !tag.starts_with("</a") };
         out.push_str(tag);
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn citations_lead_to_their_entries_but_not_inside_links() {
         let html = rendered("Ada took it (INC-1#7).\n\n[INC-2#3](https://example.org/INC-2#3) `INC-3#1`");
-        assert!(html.contains(r#"(<a class="cite" href="/incidents/INC-1#e7">INC-1#7</a>)"#), "{html}");
+        assert!(html.contains(r#"(<a class="cite" href="/incidents/INC-1?all=1#e7">INC-1#7</a>)"#), "{html}");
         assert!(html.contains(r#"<a href="https://example.org/INC-2#3">INC-2#3</a>"#), "{html}");
     }
 

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{Keys, Server};
+use super::{Fingerprint, Keys, Server, keys, person};
 use crate::{
     domain::time::Time,
     engine::chat::{Button, Card, Line, Message, Shortcut, Span, Tone},
@@ -208,7 +208,7 @@ async fn a_button_asks_for_what_it_does_not_carry_and_then_does_it() {
     let review = server.get("/incidents/INC-1/review", &[("cookie", &cookie)]).await;
     assert_eq!(review.status, StatusCode::OK);
     assert!(
-        review.text.contains("href=\"/incidents/INC-1#e1\"") && !review.text.contains("<b>search"),
+        review.text.contains("href=\"/incidents/INC-1?all=1#e1\"") && !review.text.contains("<b>search"),
         "{}",
         review.text
     );
@@ -244,4 +244,52 @@ async fn commands_are_listed_with_what_completes_them() {
     assert_eq!(found[0]["name"], "INC-1", "{found}");
     assert_eq!(server.get("/api/complete?lookup=person&typed=a", &ada).await.json()[0]["name"], "ada");
     assert_eq!(server.get("/api/complete?lookup=nonsense", &ada).await.status, StatusCode::BAD_REQUEST);
+}
+
+/// A token opens the door and shows nothing: what somebody may see is a matter of their roles.
+#[tokio::test]
+async fn who_may_not_look_is_shown_nothing() {
+    let mut keys = keys();
+    keys.people.push((person("eve"), Fingerprint::of("eve-token").unwrap()));
+    let server = Server::with(keys).await;
+    server.trial.says("ada", "/incident declare title:secret").await.unwrap();
+    let told = server.send("/login", "", &[("token", "eve-token")]).await;
+    let cookie = told.header("set-cookie").split(';').next().unwrap().to_owned();
+    for path in ["/", "/log", "/incidents/INC-1", "/incidents/INC-1/review", "/incidents/INC-1/review.md"] {
+        let told = server.get(path, &[("cookie", &cookie)]).await;
+        assert_eq!(told.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(!told.text.contains("secret") && told.text.contains("on-call"), "{path}: {}", told.text);
+    }
+    let path = "/api/complete?lookup=incident&typed=";
+    for header in [("cookie", cookie.as_str()), ("authorization", "Bearer eve-token")] {
+        assert_eq!(server.get(path, &[header]).await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(server.get(path, &[("authorization", "Bearer ada-token")]).await.status, StatusCode::OK);
+}
+
+/// A slip of the fingers makes nobody the lead.
+#[tokio::test]
+async fn a_person_whom_nobody_knows_gets_no_role() {
+    let server = Server::new().await;
+    server.trial.says("ada", "/incident declare title:fire").await.unwrap();
+    let body = r#"{"line": "/incident role role:lead person:bop incident:INC-1"}"#;
+    let told = server.post("/api/say", &[("authorization", "Bearer ada-token")], body).await;
+    assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(told.json()["hint"], "did you mean `bob`?");
+    let body = body.replace("bop", "bob");
+    assert_eq!(server.post("/api/say", &[("authorization", "Bearer ada-token")], &body).await.status, StatusCode::OK);
+}
+
+/// A long night is drawn in parts; all of it is a click away.
+#[tokio::test]
+async fn a_long_timeline_is_shown_in_part() {
+    let server = Server::new().await;
+    server.trial.says("ada", "/incident declare title:fire").await.unwrap();
+    for number in 0..250 {
+        server.trial.says("ada", &format!("/incident note incident:INC-1 text:n{number}x")).await.unwrap();
+    }
+    let (cookie, _) = server.sign_in("ada-token").await;
+    let told = server.get("/incidents/INC-1", &[("cookie", &cookie)]).await;
+    assert!(told.text.contains("n249x") && !told.text.contains("n1x") && told.text.contains("?all=1"));
+    assert!(server.get("/incidents/INC-1?all=1", &[("cookie", &cookie)]).await.text.contains("n1x"));
 }

@@ -68,7 +68,10 @@ async fn a_higher_severity_raises_the_incident_and_pages_again() {
     world.send(&[("Down", "SEV1")], Says::Firing { ends_at: None }, 0).await;
     let incident = world.incident(1).await;
     assert_eq!((incident.severity, incident.peak_severity), (Severity::Sev1, Severity::Sev1));
-    assert_eq!(world.posts().await, [(true, "SEV1 INC-1 is worse than before: Errors is high ada grace".to_owned())]);
+    assert_eq!(
+        world.posts().await,
+        [(true, "SEV1 INC-1 is worse than before: Errors is high\nfor on-call ada grace".to_owned())]
+    );
     world.says("ada", "/incident severity SEV3 incident:INC-1").await;
     let incident = world.incident(1).await;
     assert_eq!((incident.severity, incident.peak_severity), (Severity::Sev3, Severity::Sev1));
@@ -128,7 +131,7 @@ async fn an_incident_reopens_within_thirty_minutes_and_a_later_one_is_new_and_li
     assert_eq!((incident.phase, incident.milestones.at(Milestone::Resolved)), (Phase::Triage, None));
     assert_eq!(
         world.posts().await.last().unwrap(),
-        &(true, "SEV2 INC-1 is open again: Errors is high ada grace".to_owned())
+        &(true, "SEV2 INC-1 is open again: Errors is high\nfor on-call ada grace".to_owned())
     );
     world.clears("Errors").await;
     world.pass(41 * MINUTE).await;

@@ -181,7 +181,8 @@ impl store::Decision for CountRuns {
 
 fn plain(message: &Message) -> String {
     let title = message.card.iter().map(|card| card.title.plain());
-    message.lines.iter().map(Line::plain).chain(title).collect::<Vec<_>>().join("\n")
+    let whom = Some(message.notify.plain()).filter(|whom| !whom.is_empty()).map(|whom| format!("for {whom}"));
+    message.lines.iter().map(Line::plain).chain(title).chain(whom).collect::<Vec<_>>().join("\n")
 }
 
 fn labels(card: &Card) -> Vec<&str> {

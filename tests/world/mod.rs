@@ -237,6 +237,8 @@ impl World {
 
     /// Ends the bot, and the story with it. See the head of this file for what it fails on.
     pub(crate) async fn finish(self) {
+        // What was committed a moment ago is on its way to the chat.
+        until(PATIENCE, async || self.console("ana").sees("/bot outbox").await.contains("Nothing waits")).await;
         let (status, length) = self.bot.stop().await.unwrap_or_else(|| panic!("the bot does not end"));
         assert!(status.success(), "the bot ended with {status}");
         assert!(length <= SHUTDOWN, "the bot took {length:?} to end");

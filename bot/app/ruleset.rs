@@ -105,9 +105,12 @@ impl Ruleset {
 
 /// Reads one runbook.
 pub fn read(file: &Path) -> Result<Plan, Vec<Diagnostic>> {
-    let bytes =
-        std::fs::read(file).map_err(|error| vec![Diagnostic::new(file, format!("it cannot be read: {error}"))])?;
-    runbooks::read(file, &bytes)
+    let unreadable = |error: io::Error| vec![Diagnostic::new(file, format!("it cannot be read: {error}"))];
+    // A pipe would be waited for.
+    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(vec![Diagnostic::new(file, "it is no regular file").hint("put the runbook's text there")]);
+    }
+    runbooks::read(file, &std::fs::read(file).map_err(unreadable)?)
 }
 
 /// Reads a runbook that finds in the configuration all that it asks for.
@@ -282,5 +285,14 @@ mod tests {
         std::fs::remove_dir_all(folder.path().join("runbooks")).unwrap();
         assert_eq!(load("", &Ruleset::default()).problems, [], "nobody has runbooks yet");
         assert_eq!(load("", &before).runbooks, before.runbooks, "a folder that is moved away is no order");
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("odd.yaml");
+        std::fs::create_dir(&odd).unwrap();
+        let problems = read(&odd).unwrap_err();
+        assert!(problems[0].to_string().contains("it is no regular file"), "{problems:?}");
     }
 }

@@ -214,6 +214,22 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// Runs this to its end, and waits for nothing that it left behind.
+///
+/// A look-up of a name blocks its thread for as long as the name server likes, which is longer than stopping may take.
+pub fn to_the_end(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let hint = "the limits of threads and open files may be too low";
+            return complain(&format!("Cannot start: {error}\nhint: {hint}"), FAULT);
+        }
+    };
+    let code = runtime.block_on(work);
+    runtime.shutdown_background();
+    code
+}
+
 /// Does what the command line asks and says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
@@ -275,11 +291,6 @@ pub(super) fn say(text: &str) {
     let _nobody_reads = write!(out, "{text}{end}").and_then(|()| out.flush());
 }
 
-/// Says that the machine has no room for the program.
-pub fn never_started(error: &io::Error) -> ExitCode {
-    complain(&format!("Cannot start: {error}\nhint: the limits of threads and open files may be too low"), FAULT)
-}
-
 fn complain(text: &str, code: u8) -> ExitCode {
     let mut out = io::stderr().lock();
     let _nobody_reads = writeln!(out, "{text}").and_then(|()| out.flush());
@@ -307,5 +318,21 @@ mod tests {
         let cli = Cli::try_parse_from(["firewarden", "say", "/incident", "note", "-5 degrees"]).unwrap();
         let Command::Say { line, .. } = cli.command else { panic!() };
         assert_eq!(line, ["/incident", "note", "-5 degrees"]);
+    }
+
+    #[test]
+    fn the_end_waits_for_nothing_that_blocks() {
+        let (_held, blocks) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let begins = std::time::Instant::now();
+        let code = to_the_end(async move {
+            tokio::task::spawn_blocking(move || {
+                begun.send(()).unwrap();
+                let _ended = blocks.recv_timeout(std::time::Duration::from_mins(1));
+            });
+            has_begun.recv().unwrap();
+            ExitCode::SUCCESS
+        });
+        assert_eq!((code, begins.elapsed().as_secs()), (ExitCode::SUCCESS, 0));
     }
 }

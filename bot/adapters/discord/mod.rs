@@ -194,3 +194,6 @@ fn number(text: &str) -> Result<u64, Undelivered> {
         Ok(_) | Err(_) => Err(Undelivered::Gone),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ fn the_demo_ends_with_a_review_that_says_what_happened_and_who_approved_it() {
     assert!(Path::new(path).starts_with(&folder), "{path}");
     let review = std::fs::read_to_string(path).unwrap();
     for part in [
-        "sam: Approved RUN-1 (APR-1) (`good.version` = `v42`, `live.version` = `v43`)",
+        "sam: approved RUN-1 (APR-1) (`good.version` = `v42`, `live.version` = `v43`)",
         "`roll back` of RUN-1 made a change: ",
         "RUN-1 of runbook `rollback-service` on `checkout/production` ended as `done`",
         "| acknowledged | ",

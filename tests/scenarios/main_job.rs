@@ -52,7 +52,7 @@ fn is_right(review: &str, incident: &Incident) {
     for part in [
         "`CheckoutErrorRate` fires",
         "RUN-1: `rollback-service`",
-        "ben: Approved RUN-1 (APR-1) (`good.version` = `v42`, `live.version` = `v43`)",
+        "ben: approved RUN-1 (APR-1) (`good.version` = `v42`, `live.version` = `v43`)",
         "`roll back` of RUN-1 made a change: ",
         "- Taken first: ",
         "RUN-1 of runbook `rollback-service` on `checkout/production` ended as `done`",

@@ -105,92 +105,92 @@ impl timeline::Event for Event {
         match self {
             Event::RunTriggered { run, runbook, target, mode, by_alert, .. } => {
                 let why = by_alert.as_ref().map(|alert| format!(" because of alert `{alert}`")).unwrap_or_default();
-                format!("Started runbook `{runbook}` as {run} on `{target}` in mode `{}`{why}", mode.word())
+                format!("started runbook `{runbook}` as {run} on `{target}` in mode `{}`{why}", mode.word())
             }
             Event::RunAttached { run, runbook, by_alert } => {
-                format!("Attached alert `{by_alert}` to {run} of runbook `{runbook}` instead of starting another run")
+                format!("attached alert `{by_alert}` to {run} of runbook `{runbook}` instead of starting another run")
             }
             Event::RunRefused { runbook, target, reason, detail } => {
-                format!("Did not start runbook `{runbook}` on `{target}`: `{reason}`{}", because(*reason, detail))
+                format!("did not start runbook `{runbook}` on `{target}`: `{reason}`{}", because(*reason, detail))
             }
             Event::StepIntended { step, name, changes, .. } => {
                 let what = match (step.pass, changes) {
-                    (Pass::Undo, _) => "Began to undo",
-                    (Pass::Probe, _) => "Began to look for",
-                    (Pass::Do, true) => "Began",
-                    (Pass::Do, false) => "Began to read",
+                    (Pass::Undo, _) => "began to undo",
+                    (Pass::Probe, _) => "began to look for",
+                    (Pass::Do, true) => "began",
+                    (Pass::Do, false) => "began to read",
                 };
                 let again = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
                 format!("{what} `{name}`{again}")
             }
             Event::StepDone { step, name, output, .. } => {
-                let verb = if step.pass == Pass::Undo { "Undid" } else { "Finished" };
+                let verb = if step.pass == Pass::Undo { "undid" } else { "finished" };
                 let output = if output.is_null() { String::new() } else { format!(" with `{}`", shown(output)) };
                 format!("{verb} `{name}`{output}")
             }
             Event::StepFailed { step, name, error, will_retry_at, .. } => {
-                let verb = if step.pass == Pass::Undo { "Failed to undo" } else { "Failed at" };
+                let verb = if step.pass == Pass::Undo { "failed to undo" } else { "failed at" };
                 let again = will_retry_at.map(|at| format!(", next attempt at {}", at.clock())).unwrap_or_default();
                 format!("{verb} `{name}`: `{}`{again}", cut(error))
             }
-            Event::StepSkipped { name, why, .. } => format!("Skipped `{name}`: {why}"),
+            Event::StepSkipped { name, why, .. } => format!("skipped `{name}`: {why}"),
             Event::StepObserved { name, action, with, .. } => {
-                format!("Would have done `{name}`: `{action}` with `{}`", shown(with))
+                format!("would have done `{name}`: `{action}` with `{}`", shown(with))
             }
             Event::StepInDoubt { name, why, .. } => {
-                format!("Lost sight of `{name}`: {}", cut(why))
+                format!("lost sight of `{name}`: {}", cut(why))
             }
-            Event::StepProbed { name, found: true, .. } => format!("Found that `{name}` happened"),
+            Event::StepProbed { name, found: true, .. } => format!("found that `{name}` happened"),
             Event::StepProbed { name, found: false, look, .. } => {
-                format!("Looked for `{name}` and did not find it, look {look}")
+                format!("looked for `{name}` and did not find it, look {look}")
             }
-            Event::StepSettled { run, name, happened: true, .. } => format!("Settled that `{name}` of {run} happened"),
+            Event::StepSettled { run, name, happened: true, .. } => format!("settled that `{name}` of {run} happened"),
             Event::StepSettled { run, name, happened: false, .. } => {
-                format!("Settled that `{name}` of {run} did not happen")
+                format!("settled that `{name}` of {run} did not happen")
             }
             Event::ApprovalAsked { approval, question, by, bound, expires_at, .. } => {
                 let who = if by.is_empty() { String::new() } else { format!(" `{}`", by.join("`, `")) };
                 let values = listed(bound);
-                format!("Asked{who} as {approval}: {question}{values}, until {}", expires_at.clock())
+                format!("asked{who} as {approval}: {question}{values}, until {}", expires_at.clock())
             }
             Event::ApprovalGiven { run, approval, missing, bound } => {
                 let more = if *missing > 0 { format!(", {missing} more must agree") } else { String::new() };
-                format!("Approved {run} ({approval}){}{more}", listed(bound))
+                format!("approved {run} ({approval}){}{more}", listed(bound))
             }
-            Event::ApprovalRejected { run, approval } => format!("Rejected {run} ({approval})"),
+            Event::ApprovalRejected { run, approval } => format!("rejected {run} ({approval})"),
             Event::ApprovalNotCounted { run, approval, person, why } => {
-                format!("Did not count the answer of `{person}` to {approval} of {run}: {why}")
+                format!("did not count the answer of `{person}` to {approval} of {run}: {why}")
             }
             Event::ApprovalVoided { approval, difference, .. } => {
                 let changes: Vec<String> = difference
                     .iter()
                     .map(|it| format!("`{}` was `{}` and is `{}`", it.path, shown(&it.was), shown(&it.is)))
                     .collect();
-                format!("Voided {approval}: {}", changes.join(", "))
+                format!("voided {approval}: {}", changes.join(", "))
             }
-            Event::ApprovalExpired { run, approval } => format!("Closed {approval} of {run}: nobody answered in time"),
-            Event::QuestionAnswered { run, approval, answer } => format!("Answered {approval} of {run}: `{answer}`"),
+            Event::ApprovalExpired { run, approval } => format!("closed {approval} of {run}: nobody answered in time"),
+            Event::QuestionAnswered { run, approval, answer } => format!("answered {approval} of {run}: `{answer}`"),
             Event::RunHeld { runbook, reason, detail, done, .. } => {
                 let done =
                     if done.is_empty() { String::new() } else { format!("; done so far: `{}`", done.join("`, `")) };
                 format!(
-                    "Stopped in the middle of runbook `{runbook}` and waits for a decision: `{reason}`{}{done}",
+                    "stopped in the middle of runbook `{runbook}` and waits for a decision: `{reason}`{}{done}",
                     because(*reason, detail)
                 )
             }
-            Event::RunResumed { run, answer, .. } => format!("Answered `{answer}` for {run}"),
-            Event::UndoAsked { run, steps } => format!("Asked {run} to undo `{}`", steps.join("`, `")),
-            Event::CancelAsked { run } => format!("Cancelled {run}"),
+            Event::RunResumed { run, answer, .. } => format!("answered `{answer}` for {run}"),
+            Event::UndoAsked { run, steps } => format!("asked {run} to undo `{}`", steps.join("`, `")),
+            Event::CancelAsked { run } => format!("cancelled {run}"),
             Event::RunEnded { runbook, target, state, reason, detail, .. } => {
                 let is_plain =
                     detail.is_empty() && matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
                 let why = if is_plain { String::new() } else { format!(": `{reason}`{}", because(*reason, detail)) };
-                format!("Ended runbook `{runbook}` on `{target}` as `{state}`{why}")
+                format!("ended runbook `{runbook}` on `{target}` as `{state}`{why}")
             }
-            Event::HaltOrdered { scope, reason } => format!("Halted {}: {}", covered(scope), cut(reason)),
+            Event::HaltOrdered { scope, reason } => format!("halted {}: {}", covered(scope), cut(reason)),
             Event::HaltLifted { scope, reason } => {
                 let why = reason.as_ref().map(|reason| format!(": {}", cut(reason))).unwrap_or_default();
-                format!("Lifted the halt of {}{why}", covered(scope))
+                format!("lifted the halt of {}{why}", covered(scope))
             }
         }
     }

@@ -372,7 +372,7 @@ fn an_event_reads_back_and_starts_with_a_verb() {
     };
     let written = serde_json::to_value(&event).unwrap();
     assert_eq!(written["kind"], "step_intended");
-    assert_eq!(event.sentence(), "Began `roll back`, attempt 2");
+    assert_eq!(event.sentence(), "began `roll back`, attempt 2");
     assert_eq!(serde_json::from_value::<Event>(written).unwrap(), event);
 }
 

@@ -44,7 +44,7 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
         for entry in told.iter().skip(told.len().saturating_sub(MOST)) {
             let line = Line::text(format!("{} ", entry.reference))
                 .and(format!("{} ago: {} ", ago(entry.at, view.now), entry.draft.actor))
-                .and(lowered(&entry.draft.text));
+                .and(entry.draft.text.as_str());
             let line = match code(entry) {
                 Some(code) => line.and(" · ").code(code),
                 None => line,
@@ -139,9 +139,4 @@ fn code(entry: &Entry) -> Option<String> {
         Value::Array(codes) => Some(codes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
-}
-
-fn lowered(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -114,7 +114,7 @@ fn untitled(title: &Line, subject: Option<&Subject>) -> Line {
     if let (Some(Span::Text(words)), Some(subject)) = (title.0.first_mut(), subject)
         && let Some(rest) = words.strip_prefix(&format!("{subject} "))
     {
-        *words = rest.to_owned();
+        *words = rest.trim_start_matches("· ").to_owned();
     }
     title
 }

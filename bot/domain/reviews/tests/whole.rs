@@ -98,29 +98,29 @@ fn a_whole_review() {
 
     ### RUN-1: `rollback-service`
 
-    - 2026-11-23 03:10:01 UTC, source prometheus: Started runbook `rollback-service` as RUN-1 on `checkout in production` in mode `ask` because of alert `CheckoutErrorRate` [INC-7#5]
+    - 2026-11-23 03:10:01 UTC, source prometheus: started runbook `rollback-service` as RUN-1 on `checkout in production` in mode `ask` because of alert `CheckoutErrorRate` [INC-7#5]
     - 2026-11-23 03:10:02 UTC: `what is live`, `http`: done [INC-7#7] [INC-7#8]
       - `since` = `2026-11-23T03:05:00Z`
       - `version` = `v42`
     - 2026-11-23 03:10:03 UTC: `what was good`, `http`: done [INC-7#9] [INC-7#10]
       - `version` = `v41`
     - 2026-11-23 03:10:03 UTC: APR-1 was asked, “May it roll back?”, for `good.version` = `v41`, `live.version` = `v42` [INC-7#11]
-      - 2026-11-23 03:10:50 UTC, ana: Approved RUN-1 (APR-1) (`good.version` = `v41`, `live.version` = `v42`) [INC-7#13]
+      - 2026-11-23 03:10:50 UTC, ana: approved RUN-1 (APR-1) (`good.version` = `v41`, `live.version` = `v42`) [INC-7#13]
     - 2026-11-23 03:10:51 UTC: `roll back`, `http`, changes the target: failed, “connection refused” [INC-7#14] [INC-7#15]
     - 2026-11-23 03:10:55 UTC: `roll back`, `http`, changes the target, attempt 2: done [INC-7#16] [INC-7#17]
       - `id` = `12`
       - `version` = `v41`
-    - 2026-11-23 03:11:00 UTC, RUN-1: Stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
-    - 2026-11-23 03:11:10 UTC, ana: Answered `retry` for RUN-1 [INC-7#19]
+    - 2026-11-23 03:11:00 UTC, RUN-1: stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
+    - 2026-11-23 03:11:10 UTC, ana: answered `retry` for RUN-1 [INC-7#19]
     - 2026-11-23 03:14:00 UTC: `errors are gone`, `http`: done [INC-7#20] [INC-7#21]
       - `errors` = `0.001`
       - `traffic` = `31.5`
     - Verification, 2026-11-23 03:15:00 UTC, RUN-1: set `mitigated` to `2026-11-23 03:14:00 UTC`, confirmed `2026-11-23 03:15:00 UTC` [INC-7#22]
-    - 2026-11-23 03:15:01 UTC, RUN-1: Ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
+    - 2026-11-23 03:15:01 UTC, RUN-1: ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
 
     ### Refused
 
-    - 2026-11-23 03:10:01 UTC, firewarden: Did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
+    - 2026-11-23 03:10:01 UTC, firewarden: did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
 
     ## Resolution
 
@@ -136,25 +136,25 @@ fn a_whole_review() {
     - 03:10:00 source prometheus: reported that `CheckoutErrorRate` fires as `SEV2` (`new_group`): `{alertname="CheckoutErrorRate", env="production", service="checkout"}` (by the source's clock 2026-11-23 03:09:40 UTC) [INC-7#2]
     - 03:10:00 firewarden: paged `role:on-call` (`opened`) [INC-7#3]
     - 03:10:01 firewarden: linked it to the earlier `INC-3` [INC-7#4]
-    - 03:10:01 source prometheus: Started runbook `rollback-service` as RUN-1 on `checkout in production` in mode `ask` because of alert `CheckoutErrorRate` (by the source's clock 2026-11-23 03:09:41 UTC) [INC-7#5]
-    - 03:10:01 firewarden: Did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
-    - 03:10:02 RUN-1: Began to read `what is live` [INC-7#7]
-    - 03:10:03 RUN-1: Finished `what is live` with `{"since":"2026-11-23T03:05:00Z","version":"v42"}` [INC-7#8]
-    - 03:10:03 RUN-1: Began to read `what was good` [INC-7#9]
-    - 03:10:04 RUN-1: Finished `what was good` with `{"version":"v41"}` [INC-7#10]
-    - 03:10:03 RUN-1: Asked `role:on-call` as APR-1: May it roll back? (`good.version` = `v41`, `live.version` = `v42`), until 03:25:00 [INC-7#11]
+    - 03:10:01 source prometheus: started runbook `rollback-service` as RUN-1 on `checkout in production` in mode `ask` because of alert `CheckoutErrorRate` (by the source's clock 2026-11-23 03:09:41 UTC) [INC-7#5]
+    - 03:10:01 firewarden: did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
+    - 03:10:02 RUN-1: began to read `what is live` [INC-7#7]
+    - 03:10:03 RUN-1: finished `what is live` with `{"since":"2026-11-23T03:05:00Z","version":"v42"}` [INC-7#8]
+    - 03:10:03 RUN-1: began to read `what was good` [INC-7#9]
+    - 03:10:04 RUN-1: finished `what was good` with `{"version":"v41"}` [INC-7#10]
+    - 03:10:03 RUN-1: asked `role:on-call` as APR-1: May it roll back? (`good.version` = `v41`, `live.version` = `v42`), until 03:25:00 [INC-7#11]
     - 03:10:45 ana: acknowledged it [INC-7#12]
-    - 03:10:50 ana: Approved RUN-1 (APR-1) (`good.version` = `v41`, `live.version` = `v42`) [INC-7#13]
-    - 03:10:51 RUN-1: Began `roll back` [INC-7#14]
-    - 03:10:52 RUN-1: Failed at `roll back`: `connection refused`, next attempt at 03:10:55 [INC-7#15]
-    - 03:10:55 RUN-1: Began `roll back`, attempt 2 [INC-7#16]
-    - 03:10:56 RUN-1: Finished `roll back` with `{"id":12,"version":"v41"}` [INC-7#17]
-    - 03:11:00 RUN-1: Stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
-    - 03:11:10 ana: Answered `retry` for RUN-1 [INC-7#19]
-    - 03:14:00 RUN-1: Began to read `errors are gone` [INC-7#20]
-    - 03:14:01 RUN-1: Finished `errors are gone` with `{"errors":0.001,"traffic":31.5}` [INC-7#21]
+    - 03:10:50 ana: approved RUN-1 (APR-1) (`good.version` = `v41`, `live.version` = `v42`) [INC-7#13]
+    - 03:10:51 RUN-1: began `roll back` [INC-7#14]
+    - 03:10:52 RUN-1: failed at `roll back`: `connection refused`, next attempt at 03:10:55 [INC-7#15]
+    - 03:10:55 RUN-1: began `roll back`, attempt 2 [INC-7#16]
+    - 03:10:56 RUN-1: finished `roll back` with `{"id":12,"version":"v41"}` [INC-7#17]
+    - 03:11:00 RUN-1: stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
+    - 03:11:10 ana: answered `retry` for RUN-1 [INC-7#19]
+    - 03:14:00 RUN-1: began to read `errors are gone` [INC-7#20]
+    - 03:14:01 RUN-1: finished `errors are gone` with `{"errors":0.001,"traffic":31.5}` [INC-7#21]
     - 03:15:00 RUN-1: set `mitigated` to `2026-11-23 03:14:00 UTC`, confirmed `2026-11-23 03:15:00 UTC` [INC-7#22]
-    - 03:15:01 RUN-1: Ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
+    - 03:15:01 RUN-1: ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
     - 03:15:20 source prometheus: reported that `CheckoutErrorRate` cleared at `2026-11-23 03:15:10 UTC`: `{alertname="CheckoutErrorRate", env="production", service="checkout"}` (by the source's clock 2026-11-23 03:15:00 UTC) [INC-7#24]
     - 03:15:20 firewarden: moved it from `investigating` to `monitoring` (`alerts_cleared`) [INC-7#25]
     - 03:16:40 bo: gave the role `lead` to `bo` [INC-7#26]
@@ -170,9 +170,9 @@ fn a_whole_review() {
     ## Contributing factors
 
     > What made this possible, and what made it worse? Look for conditions, not for people; there is more than one.
-    > - From the log: 2026-11-23 03:10:01 UTC, firewarden: Did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
-    > - From the log: 2026-11-23 03:10:52 UTC, RUN-1: Failed at `roll back`: `connection refused`, next attempt at 03:10:55 [INC-7#15]
-    > - From the log: 2026-11-23 03:11:00 UTC, RUN-1: Stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
+    > - From the log: 2026-11-23 03:10:01 UTC, firewarden: did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
+    > - From the log: 2026-11-23 03:10:52 UTC, RUN-1: failed at `roll back`: `connection refused`, next attempt at 03:10:55 [INC-7#15]
+    > - From the log: 2026-11-23 03:11:00 UTC, RUN-1: stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
 
     ## Lessons
 
@@ -181,14 +181,14 @@ fn a_whole_review() {
     > What helped, and should be kept?
     > - From the log: 2026-11-23 03:10:45 UTC, ana: acknowledged it [INC-7#12]
     > - From the log: 2026-11-23 03:15:00 UTC, RUN-1: set `mitigated` to `2026-11-23 03:14:00 UTC`, confirmed `2026-11-23 03:15:00 UTC` [INC-7#22]
-    > - From the log: 2026-11-23 03:15:01 UTC, RUN-1: Ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
+    > - From the log: 2026-11-23 03:15:01 UTC, RUN-1: ended runbook `rollback-service` on `checkout in production` as `done` [INC-7#23]
 
     ### What went badly
 
     > What made it longer or harder than it had to be?
-    > - From the log: 2026-11-23 03:10:01 UTC, firewarden: Did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
-    > - From the log: 2026-11-23 03:10:52 UTC, RUN-1: Failed at `roll back`: `connection refused`, next attempt at 03:10:55 [INC-7#15]
-    > - From the log: 2026-11-23 03:11:00 UTC, RUN-1: Stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
+    > - From the log: 2026-11-23 03:10:01 UTC, firewarden: did not start runbook `scale-service` on `checkout in production`: `target_locked` (another run holds the target) [INC-7#6]
+    > - From the log: 2026-11-23 03:10:52 UTC, RUN-1: failed at `roll back`: `connection refused`, next attempt at 03:10:55 [INC-7#15]
+    > - From the log: 2026-11-23 03:11:00 UTC, RUN-1: stopped in the middle of runbook `rollback-service` and waits for a decision: `halted` (a halt stands); done so far: `roll back` [INC-7#18]
 
     ### Where luck helped
 

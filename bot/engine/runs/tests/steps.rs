@@ -203,7 +203,7 @@ async fn a_halt_stops_in_the_middle_and_lifting_it_resumes_nothing() {
     assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::Halted)));
     bench.says("chief", "/halt lift:fixed").await.unwrap();
     let told = bench.entries(Chain::System).await;
-    assert!(told.iter().any(|entry| entry.draft.text == "Lifted the halt of everything: fixed"), "{told:?}");
+    assert!(told.iter().any(|entry| entry.draft.text == "lifted the halt of everything: fixed"), "{told:?}");
     bench.pass(MINUTE).await;
     assert_eq!(bench.world.service().sent.len(), 1);
     bench.world.halt_file.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -196,9 +196,10 @@ pub(super) fn of_approval(approval: &Approval, run: &Run) -> Card {
     if approval.count > 1 {
         card = card.fact("People needed", format!("{} of {}", approval.count - approval.missing(), approval.count));
     }
-    card = match approval.state {
-        ApprovalState::Open => card.fact("Expires", Line::new().time(approval.expires_at)),
-        state => card.fact("State", state.word()),
+    card = if approval.state == ApprovalState::Open {
+        card.fact("Expires", Line::new().time(approval.expires_at))
+    } else {
+        card.fact("State", approval.state.word())
     };
     // Last, because there may be more of them than a chat has room for.
     for (path, value) in &approval.bound {

@@ -48,12 +48,11 @@ impl Lane {
         let Some(drawn) = drawn.filter(|drawn| current.message.is_some() || !drawn.is_too_late) else {
             return Ok(self.done(Settled::NothingToShow(current.subject, current.wanted)).await);
         };
-        let sent = match &current.message {
-            Some(message) => self.chat.edit(message, &drawn).await.map(|()| message.clone()),
-            None => {
-                let Some(place) = self.place_of(&current).await? else { return Ok(Tried::Later) };
-                self.send(place, current.incident, &Message::card(drawn), &current.nonce).await
-            }
+        let sent = if let Some(message) = &current.message {
+            self.chat.edit(message, &drawn).await.map(|()| message.clone())
+        } else {
+            let Some(place) = self.place_of(&current).await? else { return Ok(Tried::Later) };
+            self.send(place, current.incident, &Message::card(drawn), &current.nonce).await
         };
         let settled = match sent {
             Ok(message) => {

@@ -88,7 +88,7 @@ impl Lane {
         let Some(card) = card else { return Ok(Stands::InChannel) };
         let stands = match self.thread_under(&card).await {
             Stands::NotYet if !self.threads.is_patient(row, self.engine.now()) => Stands::InChannel,
-            stands => stands,
+            stands @ (Stands::In(_) | Stands::InChannel | Stands::NotYet) => stands,
         };
         Ok(stands)
     }

@@ -86,9 +86,11 @@ impl Lane {
         let card = cards::about(&mut reader, &Subject::Incident(incident).to_string()).await?;
         drop(reader);
         let Some(card) = card else { return Ok(Stands::InChannel) };
-        let stands = self.thread_under(&card).await;
-        let is_given_up = matches!(stands, Stands::NotYet) && !self.threads.is_patient(row, self.engine.now());
-        Ok(if is_given_up { Stands::InChannel } else { stands })
+        let stands = match self.thread_under(&card).await {
+            Stands::NotYet if !self.threads.is_patient(row, self.engine.now()) => Stands::InChannel,
+            stands @ (Stands::In(_) | Stands::InChannel | Stands::NotYet) => stands,
+        };
+        Ok(stands)
     }
 
     /// The thread under an incident's card, opened if it is not open.

@@ -9,6 +9,7 @@ mod gateway;
 mod interactions;
 pub mod limiter;
 pub mod limits;
+mod mentions;
 mod registration;
 mod render;
 mod rest;

@@ -3,17 +3,15 @@
 //! Words from outside are escaped, so that they are never formatting, links or mentions; only people and roles whom the
 //! engine named are notified, and only by the content of a message: Discord does not look for mentions in embeds.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
-use super::limits::{self, cut};
-use crate::{
-    domain::people::PersonId,
-    engine::{
-        chat::{Button, Card, File, Line, Message, Span, Style, Tone},
-        rules::People,
-    },
+use super::{
+    limits::{self, cut},
+    mentions::{Mentions, accounts, called, roles},
+};
+use crate::engine::{
+    chat::{Button, Card, File, Line, Message, Span, Style, Tone},
+    rules::People,
 };
 
 /// Characters that a card's facts leave to what stands under them.
@@ -103,7 +101,7 @@ fn is_plain_link(url: &str) -> bool {
 
 /// Escapes what Discord would take for formatting, and nothing else: notifications show the escapes.
 /// <https://support.discord.com/hc/en-us/articles/210298617>
-fn escape(words: &str) -> String {
+pub(super) fn escape(words: &str) -> String {
     let mut escaped = String::with_capacity(words.len());
     let mut starts_line = true;
     for (at, letter) in words.char_indices() {
@@ -138,82 +136,6 @@ fn code(value: &str) -> String {
         })
         .collect();
     if clean.trim().is_empty() { "` `".to_owned() } else { format!("`{clean}`") }
-}
-
-/// The person's numbers at Discord.
-fn accounts<'a>(person: &'a PersonId, people: &'a People) -> impl Iterator<Item = &'a str> {
-    let known = people.accounts.iter().filter(move |(_, id)| *id == person).map(|(account, _)| account.as_str());
-    known.chain([person.0.as_str()]).filter_map(number)
-}
-
-/// Discord's numbers of a role of the configuration.
-fn roles<'a>(role: &'a str, people: &'a People) -> impl Iterator<Item = &'a str> {
-    let known = people.chat_roles.iter().filter(move |(_, known)| *known == role);
-    known.filter_map(|(account, _)| number(account))
-}
-
-/// The number in a name such as `discord:1234`.
-fn number(account: &str) -> Option<&str> {
-    let number = account.strip_prefix("discord:")?;
-    Some(number).filter(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Whom a message may notify, by their numbers, each once and no more than Discord takes.
-struct Mentions<'a> {
-    users: Vec<&'a str>,
-    roles: Vec<&'a str>,
-}
-
-impl<'a> Mentions<'a> {
-    fn of(spans: impl Iterator<Item = &'a Span>, people: &'a People) -> Self {
-        let mut mentions = Self { users: Vec::new(), roles: Vec::new() };
-        for span in spans {
-            match span {
-                Span::Person(person) => mentions.users.extend(accounts(person, people)),
-                Span::Role(role) => mentions.roles.extend(roles(role, people)),
-                Span::Text(_)
-                | Span::Code(_)
-                | Span::Strong(_)
-                | Span::Time(_)
-                | Span::Incident(_)
-                | Span::Link { .. } => {}
-            }
-        }
-        for numbers in [&mut mentions.users, &mut mentions.roles] {
-            let mut seen = BTreeSet::new();
-            numbers.retain(|number| seen.insert(*number));
-            numbers.truncate(limits::MENTIONS);
-        }
-        mentions
-    }
-}
-
-/// Whom a message is for, in one line of whole mentions. Names that Discord has no number for stand there as words.
-fn called(whom: &Line, people: &People) -> String {
-    let mut names: Vec<String> = Vec::new();
-    for part in &whom.0 {
-        let (mentions, name): (Vec<String>, &str) = match part {
-            Span::Person(person) => {
-                (accounts(person, people).map(|number| format!("<@{number}>")).collect(), &person.0)
-            }
-            Span::Role(role) => (roles(role, people).map(|number| format!("<@&{number}>")).collect(), role),
-            Span::Text(_) | Span::Code(_) | Span::Strong(_) | Span::Time(_) | Span::Incident(_) | Span::Link { .. } => {
-                continue;
-            }
-        };
-        names.extend(if mentions.is_empty() { vec![escape(name)] } else { mentions });
-    }
-    let mut seen = BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    let mut line = String::new();
-    for (index, name) in names.iter().enumerate() {
-        if line.len() + name.len() > limits::CALLED {
-            return format!("{line} and {} more", names.len() - index);
-        }
-        line.push_str(if index == 0 { "" } else { " " });
-        line.push_str(name);
-    }
-    line
 }
 
 fn embed(card: &Card, people: &People) -> Value {
@@ -305,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::chat::Shortcut;
+    use crate::{domain::people::PersonId, engine::chat::Shortcut};
 
     #[test]
     fn words_from_outside_are_never_formatting() {

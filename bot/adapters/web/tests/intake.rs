@@ -165,6 +165,33 @@ async fn trouble_with_a_chat_is_a_warning_and_turns_no_alert_away() {
     );
 }
 
+/// Wants this card shown ahead of everything else, or says that it is.
+struct Shown(&'static str, Time);
+impl store::Decision for Shown {
+    type Answer = ();
+    async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+        match self.0 {
+            "wanted" => store::cards::want(tx, "INC-1", "ops", (None, true), self.1).await,
+            _ => store::cards::shown(tx, "INC-1", 1, "m1").await,
+        }
+    }
+}
+
+/// A card that nobody has seen is a page that waits; one that only changes is not.
+#[tokio::test]
+async fn a_card_that_nobody_has_seen_is_a_page_that_waits() {
+    let server = Server::new().await;
+    let warned = async || server.get("/readyz", &[]).await.json()["warnings"]["delivery"].clone();
+    let store = server.trial.engine.store();
+    store.decide(Shown("wanted", server.trial.engine.now())).await.unwrap();
+    server.trial.clock.pass(Duration::from_secs(90));
+    assert_eq!(warned().await, json!("a page has waited for 90 s"));
+    store.decide(Shown("shown", server.trial.engine.now())).await.unwrap();
+    store.decide(Shown("wanted", server.trial.engine.now())).await.unwrap();
+    server.trial.clock.pass(Duration::from_secs(90));
+    assert_eq!(warned().await, serde_json::Value::Null);
+}
+
 #[tokio::test]
 async fn a_write_that_hangs_makes_the_bot_unready_while_it_hangs() {
     let server = Server::new().await;

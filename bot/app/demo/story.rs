@@ -212,7 +212,7 @@ impl Story<'_> {
             owed.push(format!("{} of runbook `{}` on `{}` ended as `done`", run.id, run.plan.name, run.target));
             for approval in store::approvals::of_run(&mut reader, run.id).await? {
                 let people = approval.answers.iter().map(|given| &given.person);
-                owed.extend(people.map(|person| format!("{person}: Approved {} ({})", run.id, approval.id)));
+                owed.extend(people.map(|person| format!("{person}: approved {} ({})", run.id, approval.id)));
             }
         }
         ensure!(owed.len() > 3, "nobody has approved anything");

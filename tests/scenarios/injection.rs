@@ -57,7 +57,7 @@ const LABELS: [(&str, &str); 6] = [
     ("b", "'; touch pwned; '"),
     ("c", "`touch pwned`\n$(touch pwned)\n\" ; touch pwned #"),
     ("d", "-rf / ../../etc/passwd ${IFS} %s%n"),
-    ("e", "{{ 7*7 }} {{{ alert.labels.a }}} {{#each alert}}"),
+    ("e", "{{ 7919*7919 }} {{{ alert.labels.a }}} {{#each alert}}"),
     ("f", "<script>alert(1)</script><img src=x onerror=alert(2)>"),
 ];
 
@@ -71,7 +71,7 @@ async fn labels_arrive_as_data_wherever_they_go() {
     world.alertmanager().fires(&hostile).await;
     world.run_comes_to("RUN-1", "done", std::time::Duration::ZERO).await;
     let told = world.sees("/incident timeline incident:INC-1", "as variables").await;
-    assert!(!told.contains("49"), "nothing was computed:\n{told}");
+    assert!(!told.contains("62710561"), "nothing was computed:\n{told}");
 
     for path in ["/", "/incidents/INC-1"] {
         let page = page(&world, path).await;

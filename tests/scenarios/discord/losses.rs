@@ -84,6 +84,7 @@ async fn without_the_right_to_open_threads_everything_is_in_the_channel() {
     assert!(channel.card("INC-2").shows("triage").await.pings.contains(&"on-call".to_owned()));
     acme.world.alertmanager().fires(&alert("CheckoutStuck").service("checkout")).await;
     channel.card("RUN-1").shows("waiting for people").await;
+    channel.card("APR-1").shows("[Approve]").await;
     acme.discord.member("ben").clicks_on("APR", "Approve").answer().await;
     channel.card("RUN-1").shows("State: done").await;
     channel.expects("checkout was restarted").await;

@@ -1,13 +1,9 @@
 //! The main job with the real neighbors: what Prometheus sees and Alertmanager posts is dealt with to its end.
 
-use firewarden::{
-    domain::{
-        duration::human,
-        ids::IncidentId,
-        incidents::{Incident, Milestone},
-        timeline::Entry,
-    },
-    store,
+use firewarden::domain::{
+    duration::human,
+    incidents::{Incident, Milestone},
+    timeline::Entry,
 };
 
 use crate::world::{Config, World, config, left_out, prometheus};
@@ -41,7 +37,7 @@ async fn a_bad_release_is_rolled_back_on_the_word_of_real_monitoring() {
     let (is_written, review) = world.program("ana", &["review", "INC-1"]).await;
     assert!(is_written, "{review}");
     let world = world.finish().await;
-    is_right(&review, &incident(&world).await);
+    is_right(&review, &world.incident(1).await);
     let timeline = world.timeline(1).await;
     in_order(&timeline, &["fires", "approved", "began `roll back`", "finished `errors are gone`", "to `resolved`"]);
 }
@@ -88,16 +84,6 @@ fn is_right(review: &str, incident: &Incident) {
         let (times, length) = (format!("| {} − {} |", until.clock(), since.clock()), human(until.since(since)));
         assert!(row.contains(&times) && row.contains(&format!("{length} |")), "`{times}` `{length}` in {row}");
     }
-}
-
-/// The incident, once the bot has ended.
-async fn incident(world: &World) -> Incident {
-    let store = world.store().await;
-    let mut reader = store.read().await.unwrap();
-    let incident = store::incidents::by_id(&mut reader, IncidentId(1)).await.unwrap().unwrap();
-    drop(reader);
-    store.close().await;
-    incident
 }
 
 /// Each of these words stands in an entry after the one before.

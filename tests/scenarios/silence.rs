@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use firewarden::{
-    domain::{
-        ids::IncidentId,
-        incidents::{Incident, Milestone, Phase},
-        time::Time,
-    },
-    store,
+use firewarden::domain::{
+    incidents::{Milestone, Phase},
+    time::Time,
 };
 
 use crate::world::{Config, Hand, World, alert};
@@ -24,17 +20,6 @@ async fn since(clock: &str) -> World {
     let world = World::prepare(Some(Hand::at(at(clock))), Config::default()).await;
     world.bot.start().await;
     world
-}
-
-/// Ends the story and reads its incident.
-async fn incident(world: World) -> Incident {
-    let world = world.finish().await;
-    let store = world.store().await;
-    let mut reader = store.read().await.unwrap();
-    let incident = store::incidents::by_id(&mut reader, IncidentId(1)).await.unwrap().unwrap();
-    drop(reader);
-    store.close().await;
-    incident
 }
 
 /// A bot that was down has heard nobody. It does not take that for silence, and silence not for recovery.
@@ -59,7 +44,7 @@ async fn what_falls_silent_stays_open_and_says_since_when() {
     world.passes(30 * MINUTE).await;
     let seen = world.console("ana").sees("/incident show incident:INC-1").await;
     assert!(seen.contains("1 silent"), "{seen}");
-    let incident = incident(world).await;
+    let incident = world.finish().await.incident(1).await;
     assert_eq!(incident.phase, Phase::Triage);
     assert_eq!(incident.milestones.at(Milestone::Resolved), None);
     assert_eq!(incident.milestones.at(Milestone::Mitigated), None, "silence is no recovery");
@@ -82,7 +67,7 @@ async fn resolved_is_the_moment_of_the_last_clearing_and_confirmed_after_the_qui
     world.clock().advance_to(at("03:30:01")).await;
     world.sees("/incident show incident:INC-1", "`resolved` since").await;
 
-    let incident = incident(world).await;
+    let incident = world.finish().await.incident(1).await;
     assert_eq!(incident.phase, Phase::Resolved);
     let resolved = incident.milestones.mark(Milestone::Resolved).unwrap();
     assert_eq!((resolved.value, resolved.confirmed), (at("03:20:00"), Some(at("03:30:00"))));
@@ -110,7 +95,7 @@ async fn a_fault_that_comes_back_in_the_last_second_is_not_over() {
     assert!(seen.contains("1 firing"), "{seen}");
     world.sees("/incident timeline incident:INC-1", "took back `mitigated`").await;
 
-    let incident = incident(world).await;
+    let incident = world.finish().await.incident(1).await;
     assert_eq!(incident.phase, Phase::Mitigating);
     assert_eq!(incident.milestones.at(Milestone::Mitigated), None);
     let void = incident.milestones.last(Milestone::Mitigated).unwrap();

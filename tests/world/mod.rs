@@ -30,6 +30,7 @@ use firewarden::{
     adapters::clock::SystemClock,
     domain::{
         ids::IncidentId,
+        incidents::Incident,
         time::Time,
         timeline::{Chain, Entry},
     },
@@ -304,6 +305,16 @@ impl World {
     pub(crate) async fn store(&self) -> Store {
         assert!(!self.bot.is_alive(), "the store is read once the bot has ended");
         Store::open(&self.folder.path().join("firewarden.db")).await.unwrap()
+    }
+
+    /// An incident, once the bot has ended.
+    pub(crate) async fn incident(&self, incident: i64) -> Incident {
+        let store = self.store().await;
+        let mut reader = store.read().await.unwrap();
+        let found = firewarden::store::incidents::by_id(&mut reader, IncidentId(incident)).await.unwrap();
+        drop(reader);
+        store.close().await;
+        found.unwrap()
     }
 
     /// The timeline of an incident, once the bot has ended.

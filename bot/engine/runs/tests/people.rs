@@ -199,7 +199,7 @@ steps:
 }
 
 /// A rollback that was approved, and of which the request never arrived.
-async fn a_rollback_that_was_lost() -> Bench {
+pub(super) async fn a_rollback_that_was_lost() -> Bench {
     let mut bench = Bench::new(rules(&[ROLLBACK])).await;
     bench.alert("Errors", true).await;
     bench.work().await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     bench::{Bench, Fate, Kill, rules},
+    people::a_rollback_that_was_lost,
     plans::{ROLLBACK, TWICE},
 };
 use crate::{
@@ -68,12 +69,7 @@ async fn a_lost_answer_is_looked_for_and_never_sent_again() {
 /// Two looks, apart by the time that the runbook gives, prove that it did not happen; then it is sent again.
 #[tokio::test]
 async fn a_lost_request_is_sent_again_under_the_same_key() {
-    let mut bench = Bench::new(rules(&[ROLLBACK])).await;
-    bench.alert("Errors", true).await;
-    bench.work().await;
-    bench.says("ana", "/runbook answer APR-1 approve").await.unwrap();
-    bench.world.service().fates.push_back(Fate::RequestLost);
-    bench.work().await;
+    let mut bench = a_rollback_that_was_lost().await;
     bench.pass(Duration::from_secs(55)).await;
     assert_eq!(bench.world.service().sent.len(), 1, "one look is not enough");
     bench.pass(Duration::from_secs(10)).await;

@@ -219,7 +219,9 @@ impl Reading<'_> {
             let actor = markdown::text(&entry.draft.actor.to_string());
             // Of an entry without words only who made it is told.
             let sentence = if sentence.is_empty() { actor.clone() } else { sentence };
-            if let Some(place) = own.rfind(&sentence).filter(|_| !sentence.is_empty()) {
+            // What it says stands before its citation, which may hold the same letters.
+            let cited = own.rfind(&format!("[{cite}]")).unwrap_or(own.len());
+            if let Some(place) = own[..cited].rfind(&sentence).filter(|_| !sentence.is_empty()) {
                 let before = own[..place].strip_suffix(": ").or(own[..place].strip_suffix(' ')).unwrap_or_default();
                 let start = before.strip_suffix(actor.as_str()).map_or(place, str::len);
                 own.replace_range(start..place + sentence.len(), "“”");

@@ -219,11 +219,16 @@ impl Reading<'_> {
             let actor = markdown::text(&entry.draft.actor.to_string());
             // Of an entry without words only who made it is told.
             let sentence = if sentence.is_empty() { actor.clone() } else { sentence };
-            // What it says stands before its citation, which may hold the same letters.
+            // What it says stands before its citation, after who said it; either may hold the same letters elsewhere.
             let cited = own.rfind(&format!("[{cite}]")).unwrap_or(own.len());
-            if let Some(place) = own[..cited].rfind(&sentence).filter(|_| !sentence.is_empty()) {
-                let before = own[..place].strip_suffix(": ").or(own[..place].strip_suffix(' ')).unwrap_or_default();
-                let start = before.strip_suffix(actor.as_str()).map_or(place, str::len);
+            let begins = |place: usize| {
+                let before = own[..place].strip_suffix(": ").or(own[..place].strip_suffix(' '))?;
+                before.strip_suffix(actor.as_str()).map(str::len)
+            };
+            let places: Vec<usize> = own[..cited].match_indices(&sentence).map(|(place, _)| place).collect();
+            let said = places.iter().rev().find_map(|place| Some((begins(*place)?, *place)));
+            let alone = places.last().map(|place| (*place, *place));
+            if let Some((start, place)) = said.or(alone).filter(|_| !sentence.is_empty()) {
                 own.replace_range(start..place + sentence.len(), "“”");
             }
         }

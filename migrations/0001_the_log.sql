@@ -14,6 +14,7 @@ create table chains (
 ) strict;
 
 create table timeline (
+    id integer not null primary key,
     chain integer not null,
     seq integer not null,
     at integer not null,
@@ -23,7 +24,7 @@ create table timeline (
     body text not null,
     text text not null,
     hash text not null,
-    primary key (chain, seq)
+    unique (chain, seq)
 ) strict;
 
 -- Inputs that carry an identity of their own (an interaction, a request with a key): a second arrival gets the first answer.

@@ -35,13 +35,16 @@ use crate::{
         ports::{Chat, Clock, Http, Programs},
         runs, timers,
     },
-    store::Store,
+    store::{Address, FaultKind, Store},
 };
 
 /// How long the workers may take to end what they are at.
 const ENDING: Duration = Duration::from_secs(4);
 /// How long the store may take to close after that.
 const CLOSING: Duration = Duration::from_millis(800);
+
+/// How long a process that waits to take over waits between two looks.
+const TURN: Duration = Duration::from_secs(1);
 
 /// What the bot is given of the world.
 pub struct Parts {
@@ -89,7 +92,7 @@ impl Parts {
 pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let Parts { listener, clock, http, programs, stop, at_work } = parts;
     let metrics = recorder();
-    let store = Store::open(&config.store_path()).await?;
+    let Some((store, listener)) = store(config.store()?, listener, &stop).await? else { return Ok(()) };
     let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
     let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
     engine.submit(Input::Started).await?;
@@ -114,7 +117,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         tasks.spawn(if is_page { "pages" } else { "messages" }, delivery::work(engine, chat, is_page, stop));
     }
     tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
-    let halt_file = halt::file_of(store.path());
+    let halt_file = config.halt_file();
     let watched = halt_file.clone();
     let is_lifted = move || {
         let what = || format!("`{}` is there: nothing is changed until it is taken away", watched.display());
@@ -154,7 +157,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         }
     });
     tasks.spawn("reload", reload::work(config, ruleset, (Arc::clone(&engine), gate), stop.clone()));
-    tracing::info!(%address, store = %store.path().display(), "firewarden is at work");
+    tracing::info!(%address, store = %store.address(), "firewarden is at work");
     if let Some(at_work) = at_work {
         // Whoever wanted to watch may be gone by now.
         let _gone = at_work.send(Arc::clone(&engine));
@@ -166,6 +169,38 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     }
     tracing::info!("firewarden has stopped");
     outcome
+}
+
+/// The store, once it is this process's turn, with the listener, which meanwhile turned requests away; `None` if the bot
+/// is to stop before.
+///
+/// A file that another process has open is refused: nobody waits for that on purpose.
+async fn store(
+    address: Address,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<(Store, TcpListener)>> {
+    let taken = match Store::open(address.clone()).await {
+        Err(fault) if fault.kind == FaultKind::Locked && address.file().is_none() => address,
+        opened => return Ok(Some((opened?, listener))),
+    };
+    tracing::info!(store = %taken, "another process is at work: this one waits to take over");
+    let listener = listener.into_std()?;
+    let turned_away = web::waiting(TcpListener::from_std(listener.try_clone()?)?);
+    let turn = async {
+        loop {
+            tokio::time::sleep(TURN).await;
+            match Store::open(taken.clone()).await {
+                Err(fault) if matches!(fault.kind, FaultKind::Locked | FaultKind::Unreachable) => {}
+                opened => return opened,
+            }
+        }
+    };
+    tokio::select! {
+        opened = turn => Ok(Some((opened?, TcpListener::from_std(listener)?))),
+        () = turned_away => Err(anyhow::anyhow!("The HTTP side broke while this process waited to take over")),
+        () = stop.cancelled() => Ok(None),
+    }
 }
 
 /// How Discord is reached. The configuration was checked, so its ids are numbers.

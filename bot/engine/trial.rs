@@ -17,7 +17,7 @@ use crate::{
         people::{Person, PersonId},
         time::Time,
     },
-    store::Store,
+    store::{Store, trial::Home},
 };
 
 /// A clock that stands still until it is moved.
@@ -46,28 +46,32 @@ impl Clock for HandClock {
 pub(crate) struct Trial {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<HandClock>,
-    folder: tempfile::TempDir,
+    home: Home,
     calls: AtomicU32,
 }
 
 impl Trial {
     /// An engine that decides by these rules, at 2026-11-23 03:00:00 UTC.
     pub(crate) async fn new(rules: Rules) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::at(Home::new().await, rules).await
+    }
+
+    /// The same over the store of this home.
+    pub(crate) async fn at(home: Home, rules: Rules) -> Self {
         let start = "2026-11-23T03:00:00Z".parse().unwrap();
         let clock = Arc::new(HandClock(watch::Sender::new(start)));
-        let store = Store::open(&folder.path().join("trial.db")).await.unwrap();
+        let store = Store::open(home.address()).await.unwrap();
         let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, rules);
-        Self { engine, clock, folder, calls: AtomicU32::new(1) }
+        Self { engine, clock, home, calls: AtomicU32::new(1) }
     }
 
     /// The same after a restart by other rules: another engine over the same file.
     pub(crate) async fn restart(self, rules: Rules) -> Self {
-        let Self { engine, clock, folder, calls } = self;
+        let Self { engine, clock, home, calls } = self;
         engine.store().close().await;
-        let store = Store::open(&folder.path().join("trial.db")).await.unwrap();
+        let store = Store::open(home.address()).await.unwrap();
         let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, rules);
-        Self { engine, clock, folder, calls }
+        Self { engine, clock, home, calls }
     }
 
     /// Gives a command as somebody with the roles of the rules.

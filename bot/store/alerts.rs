@@ -14,9 +14,11 @@ pub async fn known<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
 ) -> Result<BTreeMap<AlertKey, Alert>> {
-    let keys: Vec<&AlertKey> = keys.into_iter().collect();
     let rows = reader
-        .rows("select record from alerts where key in (select value from json_each($1))", &[(&json(&keys)?).into()])
+        .rows(
+            "select record from alerts where key in (select value ->> 0 from json_each($1))",
+            &[(&json(&each(keys))?).into()],
+        )
         .await?;
     rows.iter().map(|row| alert(row).map(|alert| (alert.key.clone(), alert))).collect()
 }
@@ -38,7 +40,8 @@ pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Alert>, s
     }
     tx.execute(
         "insert into alerts (key, state, due_at, last_seen, record) \
-         select value ->> 'key', value ->> 'state', value ->> 'due_at', value ->> 'last_seen', value ->> 'record' \
+         select value ->> 'key', value ->> 'state', cast(value ->> 'due_at' as bigint), \
+         cast(value ->> 'last_seen' as bigint), value ->> 'record' \
          from json_each($1) where true \
          on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
          last_seen = excluded.last_seen, record = excluded.record",
@@ -87,7 +90,8 @@ pub async fn suppressed(tx: &mut Tx, ignored: &[(&AlertKey, &str, &str)], now: T
     tx.execute(
         "insert into suppressions (alert, reason, source, first_at, last_at, count) \
          select value ->> 0, value ->> 1, value ->> 2, $2, $2, count(*) from json_each($1) where true group by 1, 2, 3 \
-         on conflict (alert, reason, source) do update set last_at = excluded.last_at, count = count + excluded.count",
+         on conflict (alert, reason, source) do update set last_at = excluded.last_at, \
+         count = suppressions.count + excluded.count",
         &[(&json(&ignored)?).into(), now.into()],
     )
     .await?;
@@ -99,11 +103,10 @@ pub async fn suppressions<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
 ) -> Result<Vec<Suppression>> {
-    let keys: Vec<&AlertKey> = keys.into_iter().collect();
     let rows = reader
         .rows(
-            "select * from suppressions where alert in (select value from json_each($1)) order by last_at, alert, reason",
-            &[(&json(&keys)?).into()],
+            "select * from suppressions where alert in (select value ->> 0 from json_each($1)) order by last_at, alert, reason",
+            &[(&json(&each(keys))?).into()],
         )
         .await?;
     rows.iter()
@@ -118,6 +121,11 @@ pub async fn suppressions<'a>(
             })
         })
         .collect()
+}
+
+/// A list of which each item is a list of one: both databases read those alike.
+fn each<'a>(keys: impl IntoIterator<Item = &'a AlertKey>) -> Vec<[&'a AlertKey; 1]> {
+    keys.into_iter().map(|key| [key]).collect()
 }
 
 fn alert(row: &Row) -> Result<Alert> {

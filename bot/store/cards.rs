@@ -52,8 +52,8 @@ pub async fn want(
 ) -> Result<()> {
     tx.execute(
         "insert into cards (subject, channel, incident, lane, wanted, changed_at) values ($1, $2, $3, $4, 1, $5) \
-         on conflict (subject) do update set wanted = wanted + 1, \
-         changed_at = case when wanted > shown then changed_at else excluded.changed_at end",
+         on conflict (subject) do update set wanted = cards.wanted + 1, \
+         changed_at = case when cards.wanted > cards.shown then cards.changed_at else excluded.changed_at end",
         &[subject.into(), channel.into(), incident.map(|id| id.0).into(), (!is_page).into(), now.into()],
     )
     .await?;

@@ -1,13 +1,15 @@
 //! What can be wrong with the store itself, in words that say what to do.
 
-use std::{fmt, path::Path, path::PathBuf};
+use std::fmt;
+
+use super::Address;
 
 /// Something is wrong with the store: nothing of the transaction was kept.
 #[derive(Debug, Clone)]
 pub struct Fault {
     /// What kind of trouble it is.
     pub kind: FaultKind,
-    file: Option<PathBuf>,
+    address: Option<Address>,
     detail: String,
 }
 
@@ -16,7 +18,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// No space is left where the file is.
     Full,
-    /// Another process holds the file.
+    /// Another process writes to the store.
     Locked,
     /// The file is damaged, or is not a database.
     Corrupt,
@@ -28,6 +30,10 @@ pub enum FaultKind {
     ReadOnly,
     /// The device reported an error.
     Device,
+    /// The server that keeps it does not answer, or ended the conversation.
+    Unreachable,
+    /// The server does not let the program in.
+    Denied,
     /// The program is stopping and takes nothing any more.
     Stopping,
     /// A mistake of the program: a statement that the database refuses, or a row that is not what it should be.
@@ -42,7 +48,7 @@ impl FaultKind {
             }
             FaultKind::Locked => (
                 "another process has it open",
-                "stop the other `firewarden` that uses this file, or give this one another `store.path`",
+                "stop the other `firewarden` that uses it, or give this one a store of its own",
             ),
             FaultKind::Corrupt => (
                 "the file is damaged or is not a database",
@@ -60,6 +66,14 @@ impl FaultKind {
             FaultKind::Device => {
                 ("the device reported an error", "look at the system log for disk errors; writing is tried again")
             }
+            FaultKind::Unreachable => (
+                "its server does not answer",
+                "start the server, or mend the way to it: writing goes on by itself; nothing acknowledged is lost",
+            ),
+            FaultKind::Denied => (
+                "its server does not let the program in",
+                "check the user, the password and the database in `store.url`",
+            ),
             FaultKind::Stopping => ("the program is stopping", "send it again: nothing of it was kept"),
             FaultKind::Defect => {
                 ("a statement failed", "this is a defect of the program: please report it with this message")
@@ -71,7 +85,7 @@ impl FaultKind {
 impl Fault {
     /// A fault of this kind, with what the database said.
     pub fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
-        Self { kind, file: None, detail: detail.into() }
+        Self { kind, address: None, detail: detail.into() }
     }
 
     /// A mistake of the program itself.
@@ -79,10 +93,10 @@ impl Fault {
         Self::new(FaultKind::Defect, detail)
     }
 
-    /// Adds which file it is about.
+    /// Adds which store it is about.
     #[must_use]
-    pub fn about(mut self, file: &Path) -> Self {
-        self.file.get_or_insert_with(|| file.to_owned());
+    pub fn about(mut self, address: &Address) -> Self {
+        self.address.get_or_insert_with(|| address.clone());
         self
     }
 }
@@ -90,8 +104,8 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, hint) = self.kind.advice();
-        match &self.file {
-            Some(file) => write!(f, "Cannot use the store `{}`: {what}", file.display())?,
+        match &self.address {
+            Some(address) => write!(f, "Cannot use the store `{address}`: {what}")?,
             None => write!(f, "Cannot use the store: {what}")?,
         }
         if !self.detail.is_empty() {
@@ -105,21 +119,52 @@ impl std::error::Error for Fault {}
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        // Primary result codes: https://sqlite.org/rescode.html (the low byte of an extended code).
-        let code = error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code)
-            .and_then(|code| code.parse::<u32>().ok())
-            .map(|code| code & 0xff);
-        let kind = match code {
-            Some(13) => FaultKind::Full,
-            Some(5 | 6) => FaultKind::Locked,
-            Some(11 | 26) => FaultKind::Corrupt,
-            Some(8 | 14) => FaultKind::ReadOnly,
-            Some(10) => FaultKind::Device,
-            Some(_) | None => FaultKind::Defect,
+        let kind = match &error {
+            sqlx::Error::Database(database) => match database.code() {
+                Some(code) if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() => {
+                    of_postgres(&code)
+                }
+                Some(code) => of_sqlite(&code),
+                None => FaultKind::Defect,
+            },
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => {
+                FaultKind::Unreachable
+            }
+            sqlx::Error::PoolClosed => FaultKind::Stopping,
+            _ => FaultKind::Defect,
         };
         Fault::new(kind, error.to_string())
+    }
+}
+
+/// Primary result codes, the low byte of an extended one: <https://sqlite.org/rescode.html>
+fn of_sqlite(code: &str) -> FaultKind {
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        Ok(13) => FaultKind::Full,
+        Ok(5 | 6) => FaultKind::Locked,
+        Ok(11 | 26) => FaultKind::Corrupt,
+        Ok(8 | 14) => FaultKind::ReadOnly,
+        Ok(10) => FaultKind::Device,
+        Ok(_) | Err(_) => FaultKind::Defect,
+    }
+}
+
+/// Codes and classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn of_postgres(code: &str) -> FaultKind {
+    match code {
+        "53100" => FaultKind::Full,
+        "25006" => FaultKind::ReadOnly,
+        "3D000" | "42501" => FaultKind::Denied,
+        "XX001" | "XX002" => FaultKind::Corrupt,
+        // Another decision was in the way for too long, or the server ended what took too long.
+        "40001" | "40P01" | "55P03" | "25P03" => FaultKind::Unreachable,
+        _ => match code.get(..2) {
+            // No connection, no resources, or an operator has stopped the server.
+            Some("08" | "53" | "57") => FaultKind::Unreachable,
+            Some("28") => FaultKind::Denied,
+            Some("58") => FaultKind::Device,
+            Some(_) | None => FaultKind::Defect,
+        },
     }
 }
 

@@ -1,13 +1,13 @@
-//! Brings a file forward to this version's schema, never back.
+//! Brings a database forward to this version's schema, never back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Ordering};
 
 use sqlx::{
-    SqlSafeStr, SqliteConnection, SqlitePool,
+    AssertSqlSafe, PgConnection, SqlSafeStr, SqliteConnection,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{Fault, FaultKind, Result};
+use super::{Fault, FaultKind, Reader, Result, dialect};
 
 /// Every migration that was ever shipped, in order: number, what it changes, statements.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -17,48 +17,63 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "runs", include_str!("../../migrations/0004_runs.sql")),
 ];
 
-/// Whether the file has exactly this version's schema: one that is only read is not brought forward.
+/// Whether the store has exactly this version's schema: one that is only read is not brought forward.
 ///
 /// # Errors
 /// [`FaultKind::Newer`] or [`FaultKind::Older`] when it has another one.
-pub(super) async fn fits(pool: &SqlitePool) -> Result<()> {
+pub(super) async fn fits(reader: &mut Reader) -> Result<()> {
     let newest = MIGRATIONS.last().map_or(0, |(number, ..)| *number);
-    let applied = sqlx::query_scalar::<_, Option<i64>>("select max(version) from _sqlx_migrations").fetch_one(pool);
-    let applied = applied.await.map_err(|error| match Fault::from(error) {
-        fault if fault.kind == FaultKind::Defect => Fault::new(FaultKind::Corrupt, "it is no store of `firewarden`"),
-        fault => fault,
+    let applied = reader.row("select max(version) as version from _sqlx_migrations", &[]).await;
+    let applied = applied.map_err(|fault| match fault.kind {
+        FaultKind::Defect => Fault::new(FaultKind::Corrupt, "it is no store of `firewarden`"),
+        _ => fault,
     })?;
-    match applied.unwrap_or_default() {
-        applied if applied > newest => Err(Fault::new(FaultKind::Newer, format!("it has migration {applied}"))),
-        applied if applied < newest => Err(Fault::new(FaultKind::Older, format!("it ends with migration {applied}"))),
-        _ => Ok(()),
+    let applied = applied.map_or(Ok(None), |row| row.opt_int("version"))?.unwrap_or_default();
+    match applied.cmp(&newest) {
+        Ordering::Greater => Err(Fault::new(FaultKind::Newer, format!("it has migration {applied}"))),
+        Ordering::Less => Err(Fault::new(FaultKind::Older, format!("it ends with migration {applied}"))),
+        Ordering::Equal => Ok(()),
     }
 }
 
-/// Applies what is missing, each migration in a transaction of its own.
+/// Applies to a file what is missing, each migration in a transaction of its own.
 ///
 /// # Errors
-/// [`FaultKind::Newer`] when the file has a migration that this program does not know, or one with other contents.
-pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|(number, name, sql)| {
-            Migration::new(*number, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false)
-        })
-        .collect();
-    let migrator = Migrator::with_migrations(migrations);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the library may add kinds; each is a mistake of the program")]
-    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
+/// [`FaultKind::Newer`] when it has a migration that this program does not know, or one with other contents.
+pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<()> {
+    let migrator = migrator(|sql| Cow::Borrowed(sql));
+    migrator.run_direct(None, connection, false).await.map_err(fault)?;
+    sqlx::query(INSTANCE).bind(uuid::Uuid::now_v7().to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// The same for a server; of several processes that start together, one does it.
+pub(super) async fn postgres(connection: &mut PgConnection) -> Result<()> {
+    let migrator = migrator(|sql| Cow::Owned(dialect::postgres_schema(sql)));
+    migrator.run_direct(None, connection, false).await.map_err(fault)?;
+    sqlx::query(INSTANCE).bind(uuid::Uuid::now_v7().to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// Names the store, once.
+const INSTANCE: &str = "insert into instance (id) select $1 where not exists (select 1 from instance)";
+
+fn migrator(words: fn(&'static str) -> Cow<'static, str>) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(number, name, sql)| {
+        let sql = AssertSqlSafe(words(sql).into_owned()).into_sql_str();
+        Migration::new(*number, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library may add kinds; each is a mistake of the program")]
+fn fault(error: MigrateError) -> Fault {
+    match error {
         MigrateError::VersionMissing(version) => Fault::new(FaultKind::Newer, format!("it has migration {version}")),
         MigrateError::VersionMismatch(version) => {
             Fault::new(FaultKind::Newer, format!("its migration {version} is another one than this program's"))
         }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Fault::from(error),
         other => Fault::defect(other.to_string()),
-    })?;
-    sqlx::query("insert into instance (id) select $1 where not exists (select 1 from instance)")
-        .bind(uuid::Uuid::now_v7().to_string())
-        .execute(connection)
-        .await?;
-    Ok(())
+    }
 }

@@ -4,38 +4,41 @@
 //! act on it, because a kill at any instant finds it on disk. Reads use snapshots of their own and never wait for the
 //! writer. Nothing above this module can tell which database is behind it.
 
+pub mod address;
 pub mod alerts;
 pub mod approvals;
 pub mod cards;
+mod dialect;
 pub mod fault;
 pub mod halts;
 pub mod incidents;
 pub mod inputs;
 pub mod locks;
 pub mod migrations;
+mod postgres;
 pub mod posts;
 pub mod row;
 pub mod runs;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
 pub mod timers;
+#[cfg(test)]
+pub(crate) mod trial;
 pub mod tx;
 mod writer;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{Notify, futures::Notified};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::tx::Connection;
 pub use self::{
+    address::{Address, Server},
     fault::{Fault, FaultKind},
     row::{Bind, Row},
     tx::{Reader, Tx},
@@ -71,13 +74,37 @@ pub enum Wake {
     Timers,
 }
 
+impl Wake {
+    const ALL: [Wake; 4] = [Wake::Delivery, Wake::Pages, Wake::Runs, Wake::Timers];
+
+    fn word(self) -> &'static str {
+        match self {
+            Wake::Delivery => "delivery",
+            Wake::Pages => "pages",
+            Wake::Runs => "runs",
+            Wake::Timers => "timers",
+        }
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|wake| wake.word() == word)
+    }
+}
+
 /// The open store. Cloning it is cheap; all clones share one writer.
 #[derive(Clone)]
 pub struct Store {
-    path: Arc<PathBuf>,
-    readers: SqlitePool,
+    address: Arc<Address>,
+    readers: Readers,
     writer: writer::Writer,
     wakes: Arc<Wakes>,
+    _listening: Option<Arc<DropGuard>>,
+}
+
+#[derive(Clone)]
+enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
 }
 
 #[derive(Default)]
@@ -97,49 +124,67 @@ impl Wakes {
             Wake::Timers => &self.timers,
         }
     }
+
+    fn all(&self) {
+        Wake::ALL.into_iter().for_each(|wake| self.of(wake).notify_one());
+    }
 }
 
-/// How many snapshots can be read at the same time.
-const READERS: u32 = 4;
+impl Readers {
+    async fn begin(&self) -> Result<Reader> {
+        Ok(Reader::of(match self {
+            Readers::Sqlite(pool) => Connection::SqliteSnapshot(pool.begin().await?),
+            Readers::Postgres(pool) => postgres::snapshot(pool).await?,
+        }))
+    }
+
+    async fn close(&self) {
+        match self {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres(pool) => pool.close().await,
+        }
+    }
+}
 
 impl Store {
-    /// Opens the file, made if it is missing, and brings its schema up to this version.
+    /// Opens the store, made if it is a file that is missing, and brings its schema up to this version.
     ///
     /// # Errors
-    /// When another process has it open, when a newer version wrote it, when it is damaged, or cannot be written. Each
-    /// fault says what to do.
-    pub async fn open(path: &Path) -> Result<Self> {
-        let lock = writer::lock(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(256);
-        let mut connection =
-            sqlx::ConnectOptions::connect(&options).await.map_err(|error| Fault::from(error).about(path))?;
-        migrations::migrate(&mut connection).await.map_err(|fault| fault.about(path))?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await
-            .map_err(|error| Fault::from(error).about(path))?;
+    /// When another process has the file open, when a newer version wrote it, when it is damaged, or cannot be written;
+    /// when a server cannot be reached or lets nobody in. Each fault says what to do.
+    pub async fn open(address: impl Into<Address>) -> Result<Self> {
+        let address = Arc::new(address.into());
+        Self::at(Arc::clone(&address)).await.map_err(|fault| fault.about(&address))
+    }
+
+    async fn at(address: Arc<Address>) -> Result<Self> {
         let wakes = Arc::new(Wakes::default());
-        let writer = writer::Writer::start(connection, lock, Arc::clone(&wakes));
-        Ok(Self { path: Arc::new(path.to_owned()), readers, writer, wakes })
+        let (readers, hand, listening) = match &*address {
+            Address::File(path) => {
+                let opened = sqlite::open(path).await?;
+                let tx = Tx::over(Connection::Sqlite(Box::new(opened.writer)));
+                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(tx, opened.lock), None)
+            }
+            Address::Server(server) => {
+                let (writer, readers) = postgres::open(server).await?;
+                let stop = CancellationToken::new();
+                let listen = postgres::listen(readers.clone(), Arc::clone(&wakes));
+                tokio::spawn(stop.clone().run_until_cancelled_owned(listen));
+                (Readers::Postgres(readers), writer::Hand::Postgres(writer), Some(Arc::new(stop.drop_guard())))
+            }
+        };
+        let writer = writer::Writer::start(hand, Arc::clone(&wakes));
+        Ok(Self { address, readers, writer, wakes, _listening: listening })
     }
 
     /// Runs the decision and answers once it is durable. Many callers share one commit.
     pub async fn decide<D: Decision>(&self, decision: D) -> Result<D::Answer> {
-        self.writer.decide(decision).await.map_err(|fault| fault.about(&self.path))
+        self.writer.decide(decision).await.map_err(|fault| fault.about(&self.address))
     }
 
     /// A snapshot to read from; it sees everything that was answered before.
     pub async fn read(&self) -> Result<Reader> {
-        let transaction = self.readers.begin().await.map_err(|error| Fault::from(error).about(&self.path))?;
-        Ok(Reader::snapshot(transaction))
+        self.readers.begin().await.map_err(|fault| fault.about(&self.address))
     }
 
     /// Completes after the next commit that wakes this kind of work. One wake that nobody waited for is kept.
@@ -157,12 +202,17 @@ impl Store {
         self.writer.backlog()
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where everything is kept.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
-    /// Waits for what is queued to be committed and closes the file.
+    /// Whether no other process can be at work on the same store.
+    pub fn is_alone(&self) -> bool {
+        self.address.file().is_some()
+    }
+
+    /// Waits for what is queued to be committed and closes the store.
     pub async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
@@ -171,30 +221,33 @@ impl Store {
 
 /// A store that is only read, perhaps beside the program that writes it.
 pub struct ReadOnly {
-    path: PathBuf,
-    readers: SqlitePool,
+    address: Address,
+    readers: Readers,
 }
 
 impl ReadOnly {
-    /// Opens a file that is there.
+    /// Opens a store that is there.
     ///
     /// # Errors
     /// When another version wrote it, when it is damaged, or cannot be read.
-    pub async fn open(path: &Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
-        let readers = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|error| Fault::from(error).about(path))?;
-        migrations::fits(&readers).await.map_err(|fault| fault.about(path))?;
-        Ok(Self { path: path.to_owned(), readers })
+    pub async fn open(address: impl Into<Address>) -> Result<Self> {
+        let address = address.into();
+        let readers = Self::readers(&address).await.map_err(|fault| fault.about(&address))?;
+        Ok(Self { address, readers })
+    }
+
+    async fn readers(address: &Address) -> Result<Readers> {
+        let readers = match address {
+            Address::File(path) => Readers::Sqlite(sqlite::look(path).await?),
+            Address::Server(server) => Readers::Postgres(postgres::look(server).await?),
+        };
+        migrations::fits(&mut readers.begin().await?).await?;
+        Ok(readers)
     }
 
     /// A snapshot to read from.
     pub async fn read(&self) -> Result<Reader> {
-        let transaction = self.readers.begin().await.map_err(|error| Fault::from(error).about(&self.path))?;
-        Ok(Reader::snapshot(transaction))
+        self.readers.begin().await.map_err(|fault| fault.about(&self.address))
     }
 }
 
@@ -202,8 +255,8 @@ impl ReadOnly {
 pub async fn last_heard(reader: &mut Reader) -> Result<Option<Time>> {
     let row = reader
         .row(
-            "select nullif(max(coalesce(beat_at, 0), coalesce((select at from timeline order by rowid desc limit 1), 0)), 0) \
-             as at from instance",
+            "select max(at) as at from (select beat_at as at from instance \
+             union all select (select at from timeline order by id desc limit 1)) as heard",
             &[],
         )
         .await?;

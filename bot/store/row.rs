@@ -1,7 +1,7 @@
 //! Values that go into statements and come out of rows. Times are milliseconds, documents are JSON text.
 
 use serde::de::DeserializeOwned;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{Fault, Result};
 use crate::domain::time::Time;
@@ -64,27 +64,42 @@ impl<'a> From<Option<&'a str>> for Bind<'a> {
 }
 
 /// A row of an answer, read by column name.
-pub struct Row(pub(super) SqliteRow);
+pub enum Row {
+    /// Of SQLite.
+    Sqlite(SqliteRow),
+    /// Of PostgreSQL.
+    Postgres(PgRow),
+}
+
+/// Reads a column, whichever database the row is of.
+macro_rules! column {
+    ($row:expr, $column:expr) => {
+        match $row {
+            Row::Sqlite(row) => row.try_get($column),
+            Row::Postgres(row) => row.try_get($column),
+        }
+    };
+}
 
 impl Row {
     /// The integer in this column.
     pub fn int(&self, column: &str) -> Result<i64> {
-        Ok(self.0.try_get(column)?)
+        Ok(column!(self, column)?)
     }
 
     /// The integer in this column, if there is one.
     pub fn opt_int(&self, column: &str) -> Result<Option<i64>> {
-        Ok(self.0.try_get(column)?)
+        Ok(column!(self, column)?)
     }
 
     /// The text in this column.
     pub fn text(&self, column: &str) -> Result<String> {
-        Ok(self.0.try_get(column)?)
+        Ok(column!(self, column)?)
     }
 
     /// The text in this column, if there is one.
     pub fn opt_text(&self, column: &str) -> Result<Option<String>> {
-        Ok(self.0.try_get(column)?)
+        Ok(column!(self, column)?)
     }
 
     /// The truth value in this column.
@@ -104,14 +119,14 @@ impl Row {
 
     /// The JSON document in this column.
     pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
-        let text: &str = self.0.try_get(column)?;
+        let text: &str = column!(self, column)?;
         serde_json::from_str(text)
             .map_err(|error| Fault::defect(format!("column `{column}` does not read back: {error}")))
     }
 
     /// The name or word in this column, read back by its own reader.
     pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, column: &str) -> Result<T> {
-        let text: &str = self.0.try_get(column)?;
+        let text: &str = column!(self, column)?;
         text.parse().map_err(|error| Fault::defect(format!("column `{column}` does not read back: {error}")))
     }
 }

@@ -110,7 +110,7 @@ pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<bo
 pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: i64) -> Result<Vec<(RunId, i64)>> {
     let rows = tx
         .rows(
-            "update runs set epoch = epoch + 1, may_overlap = (owner is not null), owner = $1, lease_until = $3 \
+            "update runs set epoch = epoch + 1, may_overlap = case when owner is null then 0 else 1 end, owner = $1, lease_until = $3 \
              where id in (select id from runs where state = 'running' and ended_at is null \
              and (owner is null or (lease_until < $2 and owner <> $1)) order by id limit $4) returning id, epoch",
             &[owner.into(), now.into(), until.into(), limit.into()],

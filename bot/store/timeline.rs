@@ -1,6 +1,6 @@
 //! Adds to the log and reads it back.
 
-use super::{Reader, Result, Row, Tx, row::json};
+use super::{Reader, Result, Row, Tx, row::json, tx::legible};
 use crate::domain::{
     time::Time,
     timeline::{Chain, Draft, Entry, EntryRef, chained},
@@ -14,6 +14,7 @@ pub async fn append(tx: &mut Tx, chain: Chain, now: Time, draft: &Draft) -> Resu
         None => (0, String::new()),
     };
     let reference = EntryRef { chain, seq: last + 1 };
+    let draft = &Draft { text: legible(&draft.text), ..draft.clone() };
     let hash = chained(&previous, reference, now, draft);
     tx.execute(
         "insert into timeline (chain, seq, at, source_at, actor, kind, body, text, hash) \
@@ -85,7 +86,7 @@ pub async fn head(reader: &mut Reader, chain: Chain) -> Result<Option<(i64, Stri
 pub async fn mark(reader: &mut Reader) -> Result<i64> {
     let row = reader
         .row(
-            "select coalesce((select max(rowid) from timeline), 0) + coalesce((select max(id) from posts), 0) as mark",
+            "select coalesce((select max(id) from timeline), 0) + coalesce((select max(id) from posts), 0) as mark",
             &[],
         )
         .await?;

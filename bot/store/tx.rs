@@ -2,18 +2,45 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction, sqlite::SqliteArguments};
+use sqlx::{
+    AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments,
+    sqlite::SqliteArguments,
+};
 
-use super::{Bind, Fault, FaultKind, Result, Row, Wake};
+use super::{Bind, Fault, FaultKind, Result, Row, Wake, dialect};
 
 /// Reads one consistent state.
 pub struct Reader {
     connection: Connection,
 }
 
-enum Connection {
-    Writer(Box<SqliteConnection>),
-    Snapshot(Transaction<'static, Sqlite>),
+/// A connection in a transaction.
+pub(super) enum Connection {
+    /// The one that writes.
+    Sqlite(Box<SqliteConnection>),
+    /// One that reads a snapshot, and goes back to its pool.
+    SqliteSnapshot(Transaction<'static, Sqlite>),
+    /// One that writes.
+    Postgres(Box<PgConnection>),
+    /// One that reads a snapshot, and goes back to its pool.
+    PostgresSnapshot(Transaction<'static, Postgres>),
+}
+
+/// Either database's own connection.
+enum Own<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+impl Connection {
+    fn own(&mut self) -> Own<'_> {
+        match self {
+            Connection::Sqlite(connection) => Own::Sqlite(connection),
+            Connection::SqliteSnapshot(transaction) => Own::Sqlite(transaction),
+            Connection::Postgres(connection) => Own::Postgres(connection),
+            Connection::PostgresSnapshot(transaction) => Own::Postgres(transaction),
+        }
+    }
 }
 
 /// Reads and writes inside one transaction. Everything that a [`Reader`] can be asked, it can be asked too.
@@ -22,53 +49,80 @@ pub struct Tx {
     wakes: Vec<Wake>,
 }
 
-type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
-
-fn query(sql: &'static str, binds: &[Bind<'_>]) -> Query {
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for bind in binds {
-        query = match bind {
+/// Binds the values in their order.
+macro_rules! bound {
+    ($sql:expr, $binds:expr) => {
+        $binds.iter().fold(sqlx::query(AssertSqlSafe($sql)), |query, bind| match bind {
             Bind::Int(value) => query.bind(*value),
-            Bind::Text(value) => query.bind(value.map(str::to_owned)),
-        };
-    }
-    query
+            Bind::Text(value) => query.bind(value.map(legible)),
+        })
+    };
+}
+
+fn sqlite(sql: &'static str, binds: &[Bind<'_>]) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
+    bound!(sql, binds)
+}
+
+fn postgres(sql: &'static str, binds: &[Bind<'_>]) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+    bound!(dialect::postgres(sql), binds)
+}
+
+/// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
+pub(super) fn legible(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 impl Reader {
-    pub(super) fn snapshot(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self { connection: Connection::Snapshot(transaction) }
-    }
-
-    fn connection(&mut self) -> &mut SqliteConnection {
-        match &mut self.connection {
-            Connection::Writer(connection) => connection,
-            Connection::Snapshot(transaction) => transaction,
-        }
+    pub(super) fn of(connection: Connection) -> Self {
+        Self { connection }
     }
 
     /// All rows of a query.
     pub async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
-        let rows = query(sql, binds).fetch_all(self.connection()).await.map_err(|error| explain(error, sql))?;
-        Ok(rows.into_iter().map(Row).collect())
+        let rows = match self.connection.own() {
+            Own::Sqlite(own) => {
+                sqlite(sql, binds).fetch_all(own).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Own::Postgres(own) => {
+                postgres(sql, binds).fetch_all(own).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        };
+        rows.map_err(|error| explain(error, sql))
+    }
+
+    /// Lets the database read a statement without running it.
+    #[cfg(test)]
+    pub(crate) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        let prepared = match self.connection.own() {
+            Own::Sqlite(own) => own.prepare(AssertSqlSafe(sql).into_sql_str()).await.map(drop),
+            Own::Postgres(own) => own.prepare(AssertSqlSafe(dialect::postgres(sql)).into_sql_str()).await.map(drop),
+        };
+        prepared.map_err(|error| explain(error, sql))
     }
 
     /// The row of a query that has at most one.
     pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
-        let row = query(sql, binds).fetch_optional(self.connection()).await.map_err(|error| explain(error, sql))?;
-        Ok(row.map(Row))
+        let row = match self.connection.own() {
+            Own::Sqlite(own) => sqlite(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Sqlite)),
+            Own::Postgres(own) => postgres(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Postgres)),
+        };
+        row.map_err(|error| explain(error, sql))
     }
 }
 
 impl Tx {
-    pub(super) fn over(connection: SqliteConnection) -> Self {
-        Self { reader: Reader { connection: Connection::Writer(Box::new(connection)) }, wakes: Vec::new() }
+    pub(super) fn over(connection: Connection) -> Self {
+        Self { reader: Reader::of(connection), wakes: Vec::new() }
     }
 
     /// Runs a statement; the number is how many rows it changed.
     pub async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
-        let done = query(sql, binds).execute(self.connection()).await.map_err(|error| explain(error, sql))?;
-        Ok(done.rows_affected())
+        let changed = match self.reader.connection.own() {
+            Own::Sqlite(own) => sqlite(sql, binds).execute(own).await.map(|done| done.rows_affected()),
+            Own::Postgres(own) => postgres(sql, binds).execute(own).await.map(|done| done.rows_affected()),
+        };
+        changed.map_err(|error| explain(error, sql))
     }
 
     /// Wakes this kind of work after the commit.
@@ -82,15 +136,8 @@ impl Tx {
         std::mem::take(&mut self.wakes)
     }
 
-    pub(super) async fn close(self) {
-        match self.reader.connection {
-            Connection::Writer(connection) => {
-                if let Err(error) = sqlx::Connection::close(*connection).await {
-                    tracing::warn!(%error, "the store did not close cleanly");
-                }
-            }
-            Connection::Snapshot(_) => {}
-        }
+    pub(super) fn into_connection(self) -> Connection {
+        self.reader.connection
     }
 }
 

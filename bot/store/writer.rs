@@ -1,21 +1,23 @@
 //! The one writer: whatever is queued shares a transaction and its fsync, and is answered after the commit.
 //!
 //! On a fault the shared transaction is rolled back and each decision runs alone, so that only the guilty one gets its
-//! fault; a decision that panics is such a fault. Nobody is answered before the commit returned.
+//! fault; a decision that panics is such a fault. Nobody is answered before the commit returned; where its answer was
+//! lost, nobody is told that it was kept.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::File,
     panic::AssertUnwindSafe,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use sqlx::SqliteConnection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use super::{Decision, Fault, FaultKind, Result, Tx, Wakes};
+use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, postgres, tx::Connection};
 
 /// How many decisions may wait; more callers wait for a place.
 const QUEUE: usize = 1_024;
@@ -35,7 +37,7 @@ enum Message {
 }
 
 /// A queued decision with the place for its answer.
-trait Job: Send {
+pub(super) trait Job: Send {
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>>;
     /// Answers the caller: with the decision's answer, or with the fault.
     fn finish(self: Box<Self>, outcome: Result<()>);
@@ -64,28 +66,11 @@ impl<D: Decision> Job for Queued<D> {
     }
 }
 
-/// Takes the lock that keeps a second process away from the file; it is held as long as the `File` lives.
-pub(super) fn lock(path: &Path) -> Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(|error| Fault::new(FaultKind::ReadOnly, error.to_string()).about(path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Fault::new(FaultKind::Locked, "").about(path)),
-        Err(TryLockError::Error(error)) => Err(Fault::new(FaultKind::Device, error.to_string()).about(path)),
-    }
-}
-
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, lock: File, wakes: Arc<Wakes>) -> Self {
+    pub(super) fn start(hand: Hand, wakes: Arc<Wakes>) -> Self {
         let (queue, messages) = mpsc::channel(QUEUE);
         let failing = Arc::new(Mutex::new(None));
-        tokio::spawn(write(Tx::over(connection), messages, wakes, Arc::clone(&failing), lock));
+        tokio::spawn(write(hand, messages, wakes, Arc::clone(&failing)));
         Self { queue, failing }
     }
 
@@ -113,16 +98,84 @@ impl Writer {
     }
 }
 
+/// What the writer writes with.
+pub(super) enum Hand {
+    /// The one connection to a file, with the lock that keeps other processes away.
+    Sqlite(Tx, File),
+    /// The connection to a server that alone may write, made anew after trouble.
+    Postgres(postgres::Writer),
+}
+
+impl Hand {
+    /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
+    async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
+        match self {
+            Hand::Sqlite(tx, _) => {
+                tx.execute("begin immediate", &[]).await?;
+                run_all(tx, jobs).await?;
+                tx.execute("commit", &[]).await?;
+                Ok(tx.take_wakes())
+            }
+            Hand::Postgres(writer) => postgres::bounded(writer.run(jobs)).await,
+        }
+    }
+
+    /// Shows, while there is nothing to write, that this process lives, where somebody else would take over otherwise.
+    async fn show_life(&mut self) -> Result<()> {
+        match self {
+            Hand::Sqlite(..) => Ok(()),
+            Hand::Postgres(writer) => postgres::bounded(writer.show_life()).await,
+        }
+    }
+
+    /// Takes back what a transaction with this fault has left.
+    async fn give_up(&mut self, fault: &Fault) {
+        match self {
+            Hand::Sqlite(tx, _) => {
+                tx.take_wakes();
+                // SQLite has already rolled back by itself after some faults (a full disk, an IO error).
+                if let Err(fault) = tx.execute("rollback", &[]).await {
+                    tracing::debug!(%fault, "nothing was left to roll back");
+                }
+            }
+            Hand::Postgres(writer) => writer.give_up(fault).await,
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Hand::Sqlite(tx, _lock) => {
+                if let Connection::Sqlite(connection) = tx.into_connection()
+                    && let Err(error) = sqlx::Connection::close(*connection).await
+                {
+                    tracing::warn!(%error, "the store did not close cleanly");
+                }
+            }
+            Hand::Postgres(writer) => writer.close().await,
+        }
+    }
+}
+
 async fn write(
-    mut tx: Tx,
+    mut hand: Hand,
     mut messages: mpsc::Receiver<Message>,
     wakes: Arc<Wakes>,
     failing: Arc<Mutex<Option<Instant>>>,
-    lock: File,
 ) {
     let mut waiting = Vec::with_capacity(BATCH);
     let mut closing = None;
-    while closing.is_none() && messages.recv_many(&mut waiting, BATCH).await > 0 {
+    while closing.is_none() {
+        match timeout(postgres::SIGN_OF_LIFE, messages.recv_many(&mut waiting, BATCH)).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => {
+                if let Err(fault) = hand.show_life().await {
+                    hand.give_up(&fault).await;
+                    note_trouble(&failing, &[Err(fault.kind)]);
+                }
+                continue;
+            }
+        }
         let mut jobs = Vec::with_capacity(waiting.len());
         for message in waiting.drain(..) {
             match message {
@@ -130,32 +183,36 @@ async fn write(
                 Message::Close(done) => closing = Some(done),
             }
         }
-        let together = commit(&mut tx, &mut jobs, &wakes).await;
-        let mut outcomes = vec![together.map_err(|fault| fault.kind)];
-        if outcomes == [Ok(())] {
-            for job in jobs {
-                job.finish(Ok(()));
+        let together = commit(&mut hand, &mut jobs, &wakes).await;
+        let mut outcomes = vec![together.as_ref().copied().map_err(|fault| fault.kind)];
+        match together {
+            // Whoever is guilty gets the fault alone. A server that does not answer, or that has another writer, is not
+            // asked for each.
+            Err(fault) if jobs.len() > 1 && !matches!(fault.kind, FaultKind::Unreachable | FaultKind::Locked) => {
+                outcomes.clear();
+                for job in jobs {
+                    let mut alone = [job];
+                    let outcome = commit(&mut hand, &mut alone, &wakes).await;
+                    outcomes.push(outcome.as_ref().copied().map_err(|fault| fault.kind));
+                    let [job] = alone;
+                    job.finish(outcome);
+                }
             }
-        } else {
-            outcomes.clear();
-            for job in jobs {
-                let mut alone = [job];
-                let outcome = commit(&mut tx, &mut alone, &wakes).await;
-                outcomes.push(outcome.as_ref().copied().map_err(|fault| fault.kind));
-                let [job] = alone;
-                job.finish(outcome);
+            outcome => {
+                for job in jobs {
+                    job.finish(outcome.clone());
+                }
             }
         }
         note_trouble(&failing, &outcomes);
     }
-    tx.close().await;
-    drop(lock);
+    hand.close().await;
     if let Some(done) = closing {
         let _closer_is_gone = done.send(());
     }
 }
 
-/// Remembers since when commits fail. A defect is the decision's own fault and says nothing about the file.
+/// Remembers since when commits fail. A defect is the decision's own fault and says nothing about the database.
 fn note_trouble(failing: &Mutex<Option<Instant>>, outcomes: &[std::result::Result<(), FaultKind>]) {
     let mut since = failing.lock().unwrap_or_else(PoisonError::into_inner);
     let is_written = outcomes.contains(&Ok(()));
@@ -167,28 +224,25 @@ fn note_trouble(failing: &Mutex<Option<Instant>>, outcomes: &[std::result::Resul
 }
 
 /// Runs the decisions in one transaction and, once it is durable, wakes whoever has work by it.
-async fn commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Result<()> {
+async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
-    tx.execute("begin immediate", &[]).await?;
-    let outcome = run_all(tx, jobs).await;
-    let woken = tx.take_wakes();
-    if outcome.is_ok() {
-        for wake in woken {
-            wakes.of(wake).notify_one();
+    match hand.run(jobs).await {
+        Ok(woken) => {
+            woken.into_iter().for_each(|wake| wakes.of(wake).notify_one());
+            Ok(())
         }
-    } else if let Err(fault) = tx.execute("rollback", &[]).await {
-        // SQLite has already rolled back by itself after some faults (a full disk, an IO error); then this one fails.
-        tracing::debug!(%fault, "nothing was left to roll back");
+        Err(fault) => {
+            hand.give_up(&fault).await;
+            Err(fault)
+        }
     }
-    outcome
 }
 
-async fn run_all(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+pub(super) async fn run_all(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
     for job in jobs {
         job.run(tx).await?;
     }
-    tx.execute("commit", &[]).await?;
     Ok(())
 }

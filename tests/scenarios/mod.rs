@@ -17,4 +17,5 @@ mod newcomer;
 mod operations;
 mod programs;
 mod silence;
+mod takeover;
 mod undo;

@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use firewarden::store::{Address, Server};
+use secrecy::SecretString;
+
 use super::{ExampleService, discord};
 
 /// The token of Alertmanager.
@@ -30,6 +33,8 @@ pub(crate) fn shipped_runbooks() -> PathBuf {
 pub(crate) struct Config {
     quiet: &'static str,
     extra: String,
+    /// A server that keeps the store in place of a file.
+    server: Option<String>,
     /// Words of the shipped runbooks, and what stands in their place.
     edits: Vec<(&'static str, &'static str)>,
     /// Accounts at Discord of people, and Discord's numbers of roles.
@@ -45,6 +50,7 @@ impl Default for Config {
         Self {
             quiet: "10m",
             extra: String::new(),
+            server: None,
             edits: Vec::new(),
             numbers: Vec::new(),
             runbooks: Vec::new(),
@@ -58,6 +64,20 @@ impl Config {
     pub(crate) fn with(mut self, extra: &str) -> Self {
         self.extra.push_str(extra);
         self
+    }
+
+    /// With the store in this database of PostgreSQL.
+    pub(crate) fn server(mut self, url: &str) -> Self {
+        self.server = Some(url.to_owned());
+        self
+    }
+
+    /// Where the store of a bot in this folder is.
+    pub(crate) fn store(&self, folder: &Path) -> Address {
+        match &self.server {
+            Some(url) => Address::Server(Server::read(&SecretString::from(url.clone())).unwrap()),
+            None => Address::File(folder.join("firewarden.db")),
+        }
     }
 
     /// With another time of quiet until an incident resolves.
@@ -121,11 +141,17 @@ impl Config {
         }
         let quiet = self.quiet;
         let extra = &self.extra;
+        let mut store = "";
+        if let Some(url) = &self.server {
+            fs::write(secrets.join("store"), url).unwrap();
+            store = "[store]\nurl = { file = \"secrets/store\" }\n";
+        }
         let (on_call, admin) = (self.numbers_of("on-call"), self.numbers_of("admin"));
         let text = format!(
             r#"[web]
 listen = "{address}"
 
+{store}
 {people}[roles.on-call]
 may = "operate"
 {on_call}

@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod outside;
+pub(crate) mod postgres;
 pub(crate) mod prometheus;
 mod runbooks;
 mod runs;
@@ -35,7 +36,7 @@ use firewarden::{
         timeline::{Chain, Entry},
     },
     engine::ports::Clock,
-    store::Store,
+    store::{Address, Store},
 };
 use tempfile::TempDir;
 
@@ -122,6 +123,7 @@ pub(crate) struct World {
     /// The example service.
     pub(crate) service: ExampleService,
     folder: TempDir,
+    address: Address,
     hand: Option<Hand>,
     begun: Time,
     transcript: Mutex<Vec<String>>,
@@ -160,11 +162,12 @@ impl World {
         let clock: Arc<dyn Clock> = hand.clone().map_or_else(|| Arc::new(SystemClock) as _, |hand| Arc::new(hand) as _);
         let begun = clock.now();
         let service = ExampleService::start(clock).await;
-        let address = free_address();
-        config.write(folder.path(), address, &service);
+        let listens = free_address();
+        config.write(folder.path(), listens, &service);
         let form = hand.as_ref().map_or(Form::Program, |hand| Form::Story(hand.address()));
-        let bot = Bot::new(folder.path(), form, address);
-        Self { bot, service, folder, hand, begun, transcript: Mutex::default(), announced: Mutex::default() }
+        let bot = Bot::new(folder.path(), form, listens);
+        let address = config.store(folder.path());
+        Self { bot, service, folder, address, hand, begun, transcript: Mutex::default(), announced: Mutex::default() }
     }
 
     /// Where the bot is reached.
@@ -304,7 +307,7 @@ impl World {
     /// The store of a bot that does not run.
     pub(crate) async fn store(&self) -> Store {
         assert!(!self.bot.is_alive(), "the store is read once the bot has ended");
-        Store::open(&self.folder.path().join("firewarden.db")).await.unwrap()
+        Store::open(&self.address).await.unwrap()
     }
 
     /// An incident, once the bot has ended.

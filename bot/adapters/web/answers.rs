@@ -60,7 +60,9 @@ impl From<Fault> for Trouble {
             | FaultKind::Newer
             | FaultKind::Older
             | FaultKind::ReadOnly
-            | FaultKind::Device => tracing::warn!(fault = words, "the store did not take a request"),
+            | FaultKind::Device
+            | FaultKind::Unreachable
+            | FaultKind::Denied => tracing::warn!(fault = words, "the store did not take a request"),
         }
         Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Cannot take the request: the store is not available")
             .hint("send it again: nothing of it was kept")

@@ -78,7 +78,7 @@ fn store_of(config: &Path, order: Order<'_>) -> Result<PathBuf, Failure> {
             config.display()
         ))
     })?;
-    Ok(config.parent().unwrap_or(Path::new("")).join(remote::lenient(&text).store.path))
+    Ok(config.parent().unwrap_or(Path::new("")).join(remote::lenient(&text).store.halted_as()))
 }
 
 fn warn(text: &str) {

@@ -200,6 +200,8 @@ impl From<Fault> for Failure {
             | FaultKind::Newer
             | FaultKind::Older
             | FaultKind::ReadOnly
+            | FaultKind::Unreachable
+            | FaultKind::Denied
             | FaultKind::Stopping => Failure::Refused(fault.to_string()),
         }
     }

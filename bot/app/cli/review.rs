@@ -31,7 +31,7 @@ pub(super) async fn write(config: &Path, bot: &Bot, id: IncidentId, out: Option<
 async fn drafted(config: &Path, id: IncidentId) -> Result<String, Failure> {
     let config = Config::load(config, Look::WithoutSecrets)?;
     let rules = Rules { reviews: reviews::templates(&config)?, ..Rules::default() };
-    let store = store::opened(&config.store_path(), ", and `--url` a bot to be asked instead").await?;
+    let store = store::opened(config.store()?, ", and `--url` a bot to be asked instead").await?;
     let mut reader = store.read().await?;
     // A draft reads no clock: what it says depends on the record alone.
     let mut view = View { reader: &mut reader, now: Time::EPOCH, rules: &rules };

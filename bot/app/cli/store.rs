@@ -6,23 +6,23 @@ use super::{Failure, say};
 use crate::{
     app::config::{Config, Look},
     domain::timeline::{self, Chain},
-    store::{self, ReadOnly},
+    store::{self, Address, ReadOnly},
 };
 
-/// The store at this path, which has to be there; `or_else` goes on with the hint.
-pub(super) async fn opened(path: &Path, or_else: &str) -> Result<ReadOnly, Failure> {
-    if !path.is_file() {
-        let what = format!("There is no store at `{}`", path.display());
+/// The store at this address, which has to be there; `or_else` goes on with the hint.
+pub(super) async fn opened(address: Address, or_else: &str) -> Result<ReadOnly, Failure> {
+    if address.file().is_some_and(|path| !path.is_file()) {
+        let what = format!("There is no store at `{address}`");
         return Err(Failure::Refused(format!("{what}\nhint: `--config` names its configuration{or_else}")));
     }
-    Ok(ReadOnly::open(path).await?)
+    Ok(ReadOnly::open(address).await?)
 }
 
 /// Checks every chain of the timeline.
 pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
     let config = Config::load(config, Look::WithoutSecrets)?;
-    let path = config.store_path();
-    let store = opened(&path, "").await?;
+    let address = config.store()?;
+    let store = opened(address.clone(), "").await?;
     let mut reader = store.read().await?;
     let (mut chains, mut count) = (0, 0);
     let mut broken = Vec::new();
@@ -41,7 +41,7 @@ pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
         }
     }
     if broken.is_empty() {
-        say(&format!("{} is as it was written: {count} entries in {chains} timelines", path.display()));
+        say(&format!("{} is as it was written: {count} entries in {chains} timelines", address));
         return Ok(());
     }
     broken.push("hint: keep a copy of the file as it is, and compare it with a backup".to_owned());

@@ -3,7 +3,11 @@
 //! No secret stands in this file: what is secret is named, by a variable of the environment or by a file. An unknown
 //! setting is refused, for a misspelled one would otherwise be silently without effect.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,11 +64,20 @@ pub struct File {
 pub struct StoreSection {
     /// The database file.
     pub path: PathBuf,
+    /// A database of PostgreSQL in place of the file, so that several processes can share it.
+    pub url: Option<SecretRef>,
+}
+
+impl StoreSection {
+    /// What the halt file is named after: the store's file, or the program where a server keeps the store.
+    pub fn halted_as(&self) -> &Path {
+        if self.url.is_some() { Path::new("firewarden") } else { &self.path }
+    }
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { path: "firewarden.db".into() }
+        Self { path: "firewarden.db".into(), url: None }
     }
 }
 

@@ -18,7 +18,9 @@ use secrecy::SecretString;
 use self::file::{File, RunbooksSection, SecretList, SecretRef};
 use crate::{
     adapters::secrets::LocalSecrets,
+    app::halt,
     domain::{diagnostic::Diagnostic, runbooks::words},
+    store::{Address, Fault, FaultKind, Server},
 };
 
 /// A configuration that was checked.
@@ -90,9 +92,23 @@ impl Config {
         beside(&self.path, path)
     }
 
-    /// The database file.
-    pub fn store_path(&self) -> PathBuf {
-        self.beside(&self.file.store.path)
+    /// Where everything is kept.
+    ///
+    /// # Errors
+    /// When the URL of a server is missing or is none.
+    pub fn store(&self) -> Result<Address, Fault> {
+        match &self.file.store.url {
+            None => Ok(Address::File(self.beside(&self.file.store.path))),
+            Some(url) => {
+                let url = self.secret(url).map_err(|why| Fault::new(FaultKind::Denied, why))?;
+                Server::read(&url).map(Address::Server)
+            }
+        }
+    }
+
+    /// The halt file: beside the store's file, or beside the configuration where a server keeps the store.
+    pub fn halt_file(&self) -> PathBuf {
+        halt::file_of(&self.beside(self.file.store.halted_as()))
     }
 
     /// The folder with the runbooks.

@@ -49,8 +49,10 @@ struct Worker {
 
 impl Worker {
     async fn drive(&mut self) {
-        // The file's lock proves that no other process drives anything.
-        ask(&self.engine, || Input::Orphan).await;
+        if self.engine.store().is_alone() {
+            // No other process drives anything.
+            ask(&self.engine, || Input::Orphan).await;
+        }
         let engine = Arc::clone(&self.engine);
         let mut renewed = engine.now();
         let mut held_until = renewed + LEASE;

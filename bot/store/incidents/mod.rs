@@ -169,7 +169,7 @@ pub async fn phases(reader: &mut Reader) -> Result<Vec<(Phase, i64)>> {
 pub async fn open_runs(tx: &mut Tx, id: IncidentId, change: i64) -> Result<()> {
     let living = follow(tx, id).await?.map_or(id, |incident| incident.id);
     tx.execute(
-        "update incidents set open_runs = max(0, open_runs + $2) where id = $1",
+        "update incidents set open_runs = case when open_runs + $2 < 0 then 0 else open_runs + $2 end where id = $1",
         &[living.0.into(), change.into()],
     )
     .await?;

@@ -19,7 +19,7 @@ use crate::{
         ports::Place,
         trial::Trial,
     },
-    store::{Decision, Tx, posts},
+    store::{Decision, Tx, posts, trial::Home},
 };
 
 /// A chat that remembers what it took and answers as it is told.
@@ -138,9 +138,13 @@ impl Desk {
     }
 
     async fn of(is_page: bool) -> Self {
+        Self::at(Home::new().await, is_page).await
+    }
+
+    async fn at(home: Home, is_page: bool) -> Self {
         let mut rules = Rules { default_channel: "incidents".to_owned(), ..Rules::default() };
         rules.people.everyone = Some(Capability::Administer);
-        let trial = Trial::new(rules).await;
+        let trial = Trial::at(home, rules).await;
         let chat = Arc::new(Scripted {
             took: Mutex::default(),
             answers: Mutex::default(),
@@ -396,7 +400,7 @@ async fn what_belongs_in_a_place_that_is_gone_is_said_all_the_same() {
 /// While nothing can be written, the chat gets each message once, and pages go on.
 #[tokio::test]
 async fn a_full_store_doubles_nothing() {
-    let mut desk = Desk::of(true).await;
+    let mut desk = Desk::at(Home::file(), true).await;
     desk.sql("create trigger full before update of state on posts begin select raise(abort, 'full'); end").await;
     desk.says("incidents", "one", None).await;
     desk.says("incidents", "two", None).await;

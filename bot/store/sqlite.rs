@@ -1,0 +1,70 @@
+//! A file of SQLite: one connection writes, others read snapshots beside it, and one process has it.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::Path,
+    time::Duration,
+};
+
+use sqlx::{
+    SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Fault, FaultKind, Result, migrations};
+
+/// How many snapshots can be read at the same time.
+const READERS: u32 = 4;
+/// How long a lock of the file is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// An open file.
+pub(super) struct Opened {
+    pub(super) writer: SqliteConnection,
+    pub(super) readers: SqlitePool,
+    /// Keeps other processes away as long as it lives.
+    pub(super) lock: File,
+}
+
+/// Opens the file, made if it is missing, and brings its schema up to this version.
+pub(super) async fn open(path: &Path) -> Result<Opened> {
+    let lock = lock(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .statement_cache_capacity(256);
+    let mut writer = sqlx::ConnectOptions::connect(&options).await?;
+    migrations::sqlite(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options.read_only(true).create_if_missing(false))
+        .await?;
+    Ok(Opened { writer, readers, lock })
+}
+
+/// Opens a file that is there, only to read, perhaps beside the program that writes it.
+pub(super) async fn look(path: &Path) -> Result<SqlitePool> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY);
+    Ok(SqlitePoolOptions::new().max_connections(1).connect_with(options).await?)
+}
+
+/// Takes the lock that keeps a second process away from the file; it is held as long as the `File` lives.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|error| Fault::new(FaultKind::ReadOnly, error.to_string()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::new(FaultKind::Locked, "")),
+        Err(TryLockError::Error(error)) => Err(Fault::new(FaultKind::Device, error.to_string())),
+    }
+}

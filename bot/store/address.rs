@@ -19,7 +19,7 @@ pub enum Address {
 /// A database of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct Server {
-    pub(super) options: PgConnectOptions,
+    pub(super) options: Box<PgConnectOptions>,
     /// Without its password: `postgres://firewarden@db.example.org:5432/firewarden`.
     shown: String,
 }
@@ -40,7 +40,7 @@ impl Server {
             options.get_port(),
             options.get_database().unwrap_or_else(|| options.get_username()),
         );
-        Ok(Self { options, shown })
+        Ok(Self { options: Box::new(options), shown })
     }
 }
 

@@ -9,7 +9,8 @@ use super::Address;
 pub struct Fault {
     /// What kind of trouble it is.
     pub kind: FaultKind,
-    address: Option<Address>,
+    /// Where the store is, as people are told.
+    address: Option<String>,
     detail: String,
 }
 
@@ -96,7 +97,7 @@ impl Fault {
     /// Adds which store it is about.
     #[must_use]
     pub fn about(mut self, address: &Address) -> Self {
-        self.address.get_or_insert_with(|| address.clone());
+        self.address.get_or_insert_with(|| address.to_string());
         self
     }
 }
@@ -118,6 +119,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl From<sqlx::Error> for Fault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library may add kinds; each is a mistake of the program")]
     fn from(error: sqlx::Error) -> Self {
         let kind = match &error {
             sqlx::Error::Database(database) => match database.code() {

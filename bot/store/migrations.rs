@@ -24,9 +24,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 pub(super) async fn fits(reader: &mut Reader) -> Result<()> {
     let newest = MIGRATIONS.last().map_or(0, |(number, ..)| *number);
     let applied = reader.row("select max(version) as version from _sqlx_migrations", &[]).await;
-    let applied = applied.map_err(|fault| match fault.kind {
-        FaultKind::Defect => Fault::new(FaultKind::Corrupt, "it is no store of `firewarden`"),
-        _ => fault,
+    let applied = applied.map_err(|fault| {
+        let is_none = fault.kind == FaultKind::Defect;
+        if is_none { Fault::new(FaultKind::Corrupt, "it is no store of `firewarden`") } else { fault }
     })?;
     let applied = applied.map_or(Ok(None), |row| row.opt_int("version"))?.unwrap_or_default();
     match applied.cmp(&newest) {
@@ -41,7 +41,7 @@ pub(super) async fn fits(reader: &mut Reader) -> Result<()> {
 /// # Errors
 /// [`FaultKind::Newer`] when it has a migration that this program does not know, or one with other contents.
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<()> {
-    let migrator = migrator(|sql| Cow::Borrowed(sql));
+    let migrator = migrator(Cow::Borrowed);
     migrator.run_direct(None, connection, false).await.map_err(fault)?;
     sqlx::query(INSTANCE).bind(uuid::Uuid::now_v7().to_string()).execute(connection).await?;
     Ok(())

@@ -126,7 +126,9 @@ impl Wakes {
     }
 
     fn all(&self) {
-        Wake::ALL.into_iter().for_each(|wake| self.of(wake).notify_one());
+        for wake in Wake::ALL {
+            self.of(wake).notify_one();
+        }
     }
 }
 
@@ -170,7 +172,11 @@ impl Store {
                 let stop = CancellationToken::new();
                 let listen = postgres::listen(readers.clone(), Arc::clone(&wakes));
                 tokio::spawn(stop.clone().run_until_cancelled_owned(listen));
-                (Readers::Postgres(readers), writer::Hand::Postgres(writer), Some(Arc::new(stop.drop_guard())))
+                (
+                    Readers::Postgres(readers),
+                    writer::Hand::Postgres(Box::new(writer)),
+                    Some(Arc::new(stop.drop_guard())),
+                )
             }
         };
         let writer = writer::Writer::start(hand, Arc::clone(&wakes));

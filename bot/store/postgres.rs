@@ -27,11 +27,12 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// How long the connection that writes is idle before it shows that its process lives.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 /// What every session sets. A process that hangs must not keep another from taking over for longer than 15 s.
-const SESSION: [(&str, &str); 5] = [
+const SESSION: [(&str, &str); 6] = [
     ("statement_timeout", "15s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "5s"),
     ("synchronous_commit", "on"),
+    ("client_min_messages", "warning"),
     ("default_transaction_isolation", "read committed"),
 ];
 /// Ends the session of a process that shows no sign of life; PostgreSQL 14 is the first that knows it.
@@ -41,9 +42,7 @@ const SILENT: [(&str, &str); 1] = [("idle_session_timeout", "10s")];
 const LOCK: i64 = 4_622_945_017_495_814_144;
 
 fn options(server: &Server) -> PgConnectOptions {
-    server
-        .options
-        .clone()
+    PgConnectOptions::clone(&server.options)
         .application_name("firewarden")
         .statement_cache_capacity(256)
         .options(SESSION)

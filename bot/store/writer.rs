@@ -103,7 +103,7 @@ pub(super) enum Hand {
     /// The one connection to a file, with the lock that keeps other processes away.
     Sqlite(Tx, File),
     /// The connection to a server that alone may write, made anew after trouble.
-    Postgres(postgres::Writer),
+    Postgres(Box<postgres::Writer>),
 }
 
 impl Hand {
@@ -230,7 +230,9 @@ async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Re
     }
     match hand.run(jobs).await {
         Ok(woken) => {
-            woken.into_iter().for_each(|wake| wakes.of(wake).notify_one());
+            for wake in woken {
+                wakes.of(wake).notify_one();
+            }
             Ok(())
         }
         Err(fault) => {

@@ -35,6 +35,12 @@ fn a_halt_is_never_written_where_no_bot_looks_for_it() {
     assert_eq!(lifted.code, 0, "{lifted:?}");
     assert!(lifted.out.contains("is taken away") && !file.exists(), "a broken configuration still serves: {lifted:?}");
     assert!(!lifted.err.contains("There is no store at"), "{}", lifted.err);
+
+    shell.write("firewarden.toml", "[store]\nurl = { env = \"NOWHERE\" }\n[web]\nlisten = \"127.0.0.1:1\"\n");
+    let shared = shell.runs(&["halt"]);
+    assert_eq!(shared.code, 0, "{shared:?}");
+    assert!(shell.folder().join("firewarden.halt").exists(), "beside the configuration: {}", shared.out);
+    assert!(shared.err.contains("does not look for this file"), "{}", shared.err);
 }
 
 /// "Give write access" sends somebody to change rights on a file that is not there.

@@ -21,7 +21,7 @@ pub(super) enum Order<'a> {
 
 /// Orders a halt, or lifts it: by the file, and by telling the bot if it can be reached.
 pub(super) async fn halt(config: &Path, bot: &Bot, store: Option<PathBuf>, order: Order<'_>) -> Result<(), Failure> {
-    let store = store.map_or_else(|| store_of(config, order), Ok)?;
+    let (store, is_shared) = store.map_or_else(|| store_of(config, order), |store| Ok((store, false)))?;
     // Whoever finds the message in a scrollback has to know which file it was.
     let store = std::path::absolute(&store).unwrap_or(store);
     let file = halt_file::file_of(&store);
@@ -44,7 +44,12 @@ pub(super) async fn halt(config: &Path, bot: &Bot, store: Option<PathBuf>, order
             format!("/halt lift:{}", quoted(reason))
         }
     };
-    if !store.is_file() {
+    if is_shared {
+        warn(
+            "The store is a database that others can use: a bot with another configuration does not look for this file\n\
+             hint: do the same there, or use `/halt` in chat, which every bot heeds",
+        );
+    } else if !store.is_file() {
         warn(&format!(
             "There is no store at `{}`: a bot over another store does not look for this file\n\
              hint: name the store of the bot with `--store`, or its configuration with `--config`",
@@ -65,8 +70,9 @@ pub(super) async fn halt(config: &Path, bot: &Bot, store: Option<PathBuf>, order
     Ok(())
 }
 
-/// The store that the configuration names, even if it is broken elsewhere; never one that is only guessed.
-fn store_of(config: &Path, order: Order<'_>) -> Result<PathBuf, Failure> {
+/// What the halt file is named after by the configuration, even if it is broken elsewhere, and whether the store is a
+/// database that others can use; never one that is only guessed.
+fn store_of(config: &Path, order: Order<'_>) -> Result<(PathBuf, bool), Failure> {
     let text = std::fs::read_to_string(config).map_err(|error| {
         let what = match order {
             Order::Halt(_) => "Not halted",
@@ -78,7 +84,8 @@ fn store_of(config: &Path, order: Order<'_>) -> Result<PathBuf, Failure> {
             config.display()
         ))
     })?;
-    Ok(config.parent().unwrap_or(Path::new("")).join(remote::lenient(&text).store.halted_as()))
+    let store = remote::lenient(&text).store;
+    Ok((config.parent().unwrap_or(Path::new("")).join(store.halted_as()), store.url.is_some()))
 }
 
 fn warn(text: &str) {

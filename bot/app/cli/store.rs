@@ -41,7 +41,7 @@ pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
         }
     }
     if broken.is_empty() {
-        say(&format!("{} is as it was written: {count} entries in {chains} timelines", address));
+        say(&format!("{address} is as it was written: {count} entries in {chains} timelines"));
         return Ok(());
     }
     broken.push("hint: keep a copy of the file as it is, and compare it with a backup".to_owned());

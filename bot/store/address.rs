@@ -31,8 +31,12 @@ impl Server {
     /// # Errors
     /// When it is no URL of PostgreSQL. The message does not show it: there may be a password in it.
     pub fn read(url: &SecretString) -> Result<Self> {
-        let unreadable = |_| Fault::new(FaultKind::Denied, "it is no URL such as `postgres://user@host/database`");
-        let options: PgConnectOptions = url.expose_secret().parse().map_err(unreadable)?;
+        let unreadable = || Fault::new(FaultKind::Denied, "it is no URL such as `postgres://user@host/database`");
+        let url = url.expose_secret();
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(unreadable());
+        }
+        let options: PgConnectOptions = url.parse().map_err(|_| unreadable())?;
         let shown = format!(
             "postgres://{}@{}:{}/{}",
             options.get_username(),

@@ -34,7 +34,6 @@ use std::time::Duration;
 
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{Notify, futures::Notified};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::tx::Connection;
 pub use self::{
@@ -74,23 +73,6 @@ pub enum Wake {
     Timers,
 }
 
-impl Wake {
-    const ALL: [Wake; 4] = [Wake::Delivery, Wake::Pages, Wake::Runs, Wake::Timers];
-
-    fn word(self) -> &'static str {
-        match self {
-            Wake::Delivery => "delivery",
-            Wake::Pages => "pages",
-            Wake::Runs => "runs",
-            Wake::Timers => "timers",
-        }
-    }
-
-    fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|wake| wake.word() == word)
-    }
-}
-
 /// The open store. Cloning it is cheap; all clones share one writer.
 #[derive(Clone)]
 pub struct Store {
@@ -98,7 +80,6 @@ pub struct Store {
     readers: Readers,
     writer: writer::Writer,
     wakes: Arc<Wakes>,
-    _listening: Option<Arc<DropGuard>>,
 }
 
 #[derive(Clone)]
@@ -122,12 +103,6 @@ impl Wakes {
             Wake::Pages => &self.pages,
             Wake::Runs => &self.runs,
             Wake::Timers => &self.timers,
-        }
-    }
-
-    fn all(&self) {
-        for wake in Wake::ALL {
-            self.of(wake).notify_one();
         }
     }
 }
@@ -161,26 +136,19 @@ impl Store {
 
     async fn at(address: Arc<Address>) -> Result<Self> {
         let wakes = Arc::new(Wakes::default());
-        let (readers, hand, listening) = match &*address {
+        let (readers, hand) = match &*address {
             Address::File(path) => {
                 let opened = sqlite::open(path).await?;
                 let tx = Tx::over(Connection::Sqlite(Box::new(opened.writer)));
-                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(tx, opened.lock), None)
+                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(tx, opened.lock))
             }
             Address::Server(server) => {
                 let (writer, readers) = postgres::open(server).await?;
-                let stop = CancellationToken::new();
-                let listen = postgres::listen(readers.clone(), Arc::clone(&wakes));
-                tokio::spawn(stop.clone().run_until_cancelled_owned(listen));
-                (
-                    Readers::Postgres(readers),
-                    writer::Hand::Postgres(Box::new(writer)),
-                    Some(Arc::new(stop.drop_guard())),
-                )
+                (Readers::Postgres(readers), writer::Hand::Postgres(Box::new(writer)))
             }
         };
         let writer = writer::Writer::start(hand, Arc::clone(&wakes));
-        Ok(Self { address, readers, writer, wakes, _listening: listening })
+        Ok(Self { address, readers, writer, wakes })
     }
 
     /// Runs the decision and answers once it is durable. Many callers share one commit.

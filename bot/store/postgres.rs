@@ -4,16 +4,16 @@
 //! write are the same connection, so a process that was cut off, stopped or killed cannot write any more once another
 //! took over. The server ends a session from which nothing came for a while, within which a live process always speaks.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
 
 use super::{
-    Fault, FaultKind, Result, Server, Tx, Wake, Wakes, migrations,
+    Fault, FaultKind, Result, Server, Tx, Wake, migrations,
     tx::Connection,
     writer::{Job, run_all},
 };
@@ -107,15 +107,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Runs the decisions in one transaction, and tells other processes of the work that comes of it.
+    /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
     pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
         let tx = self.tx().await?;
         tx.execute("begin", &[]).await?;
         run_all(tx, jobs).await?;
         let wakes = tx.take_wakes();
-        for wake in &wakes {
-            tx.execute("select pg_notify('firewarden', $1)", &[wake.word().into()]).await?;
-        }
         tx.execute("commit", &[]).await?;
         Ok(wakes)
     }
@@ -139,28 +136,6 @@ impl Writer {
         if !matches!(left.await, Ok(Ok(()))) {
             tracing::warn!("the server was not left cleanly: another process takes over once it notices");
         }
-    }
-}
-
-/// Listens for work that other processes' commits make due, until the future is dropped.
-///
-/// What is told is a hint: workers look again by themselves, and after a broken connection everything is looked at.
-pub(super) async fn listen(readers: PgPool, wakes: Arc<Wakes>) {
-    loop {
-        if let Ok(mut listener) = PgListener::connect_with(&readers).await
-            && listener.listen("firewarden").await.is_ok()
-        {
-            wakes.all();
-            while let Ok(told) = listener.try_recv().await {
-                match told.as_ref().map(|told| Wake::named(told.payload())) {
-                    Some(Some(wake)) => wakes.of(wake).notify_one(),
-                    Some(None) => {}
-                    // The connection was made anew.
-                    None => wakes.all(),
-                }
-            }
-        }
-        tokio::time::sleep(ENTRY).await;
     }
 }
 

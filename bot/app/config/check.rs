@@ -13,10 +13,13 @@ use super::{
     file::{Auth, SecretList, SecretRef, SourceKind, Texts},
     places,
 };
-use crate::domain::{
-    diagnostic::Diagnostic,
-    routes::{Route, route::DEFAULT},
-    runbooks::words,
+use crate::{
+    domain::{
+        diagnostic::Diagnostic,
+        routes::{Route, route::DEFAULT},
+        runbooks::words,
+    },
+    store::Server,
 };
 
 /// The shortest time between two heartbeats.
@@ -27,6 +30,7 @@ const SHORTEST_TOKEN: usize = 16;
 /// Everything that is wrong with the configuration.
 pub(super) fn problems(config: &Config, look: Look) -> Vec<Diagnostic> {
     let mut check = Check { config, look, problems: Vec::new() };
+    check.store();
     check.web();
     check.people();
     check.sources();
@@ -120,6 +124,15 @@ impl Check<'_> {
             );
         }
         all.iter().filter_map(|reference| self.secret(path, reference)).collect()
+    }
+
+    fn store(&mut self) {
+        let Some(reference) = &self.config.file.store.url else { return };
+        let Some(url) = self.secret(&[&"store", &"url"], reference) else { return };
+        if Server::read(&url).is_err() {
+            let what = "the secret is not the address of a database of PostgreSQL";
+            self.add(&[&"store", &"url"], what, "write it as `postgres://user:password@host/database`");
+        }
     }
 
     fn web(&mut self) {

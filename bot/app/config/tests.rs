@@ -160,6 +160,23 @@ fn a_missing_secret_is_a_problem_only_where_it_is_needed() {
 }
 
 #[test]
+fn the_address_of_a_database_is_read_and_never_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("firewarden.toml");
+    let text = "[store]\nurl = { file = \"url\" }\n";
+    let said = |url: &str| {
+        std::fs::write(folder.path().join("url"), url).unwrap();
+        let found = Config::read(&file, text, Look::ForSecrets).err().unwrap_or_default();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(said("postgres://firewarden:hunter2@db.example/firewarden"), "");
+    for url in ["mysql://firewarden:hunter2@db.example/firewarden", "hunter2", "postgres://[:hunter2"] {
+        let said = said(url);
+        assert!(said.contains("not the address of a database") && !said.contains("hunter2"), "{url}: {said}");
+    }
+}
+
+#[test]
 fn the_default_route_keeps_what_it_is_not_told() {
     let rules = read("[default_route]\nchannel = \"ops\"\n").ok().unwrap().rules();
     assert_eq!(rules.default_route.channel.as_deref(), Some("ops"));

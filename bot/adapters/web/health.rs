@@ -59,6 +59,11 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
         }
     }
     warnings.extend(site.engine.signs().warnings());
+    readiness(&reasons, &warnings)
+}
+
+/// Ready if nothing speaks against it, with what does and what people may want to look at.
+pub(super) fn readiness(reasons: &BTreeMap<&str, String>, warnings: &BTreeMap<&str, String>) -> Response {
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }

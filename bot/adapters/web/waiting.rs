@@ -1,15 +1,14 @@
 //! What a process answers that waits to take over: it is alive and takes nothing, so that a load balancer asks another.
 
-use std::future::IntoFuture;
+use std::{collections::BTreeMap, future::IntoFuture};
 
 use axum::{
-    Json, Router,
+    Router,
     http::{HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{answers::Trouble, health};
@@ -35,7 +34,7 @@ pub async fn waiting(listener: TcpListener) {
 }
 
 async fn unready() -> Response {
-    let reasons = json!({ "waiting": "another process is at work; this one takes over when it ends" });
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "reasons": reasons, "warnings": {} })))
-        .into_response()
+    let reasons =
+        BTreeMap::from([("waiting", "another process is at work; this one takes over when it ends".to_owned())]);
+    health::readiness(&reasons, &BTreeMap::new())
 }

@@ -12,10 +12,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, postgres, tx::Connection};
 
@@ -120,6 +117,14 @@ impl Hand {
         }
     }
 
+    /// Completes when there was nothing to write for so long that a sign of life is due; never where nobody waits for one.
+    async fn falls_silent(&self) {
+        match self {
+            Hand::Sqlite(..) => std::future::pending().await,
+            Hand::Postgres(_) => tokio::time::sleep(postgres::SIGN_OF_LIFE).await,
+        }
+    }
+
     /// Shows, while there is nothing to write, that this process lives, where somebody else would take over otherwise.
     async fn show_life(&mut self) -> Result<()> {
         match self {
@@ -165,16 +170,19 @@ async fn write(
     let mut waiting = Vec::with_capacity(BATCH);
     let mut closing = None;
     while closing.is_none() {
-        match timeout(postgres::SIGN_OF_LIFE, messages.recv_many(&mut waiting, BATCH)).await {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(_) => {
+        let received = tokio::select! {
+            biased;
+            received = messages.recv_many(&mut waiting, BATCH) => received,
+            () = hand.falls_silent() => {
                 if let Err(fault) = hand.show_life().await {
                     hand.give_up(&fault).await;
                     note_trouble(&failing, &[Err(fault.kind)]);
                 }
                 continue;
             }
+        };
+        if received == 0 {
+            break;
         }
         let mut jobs = Vec::with_capacity(waiting.len());
         for message in waiting.drain(..) {

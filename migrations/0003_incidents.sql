@@ -26,7 +26,11 @@ create table incidents (
     earlier text not null,
     merged_into integer references incidents (id),
     asked_at integer,
-    open_runs integer not null default 0 check (open_runs >= 0)
+    open_runs integer not null default 0 check (open_runs >= 0),
+    -- How many of its alerts are in each state: kept with every change of one, so that none has to be counted.
+    firing integer not null default 0 check (firing >= 0),
+    stale integer not null default 0 check (stale >= 0),
+    resolved integer not null default 0 check (resolved >= 0)
 ) strict;
 
 create index incidents_by_phase on incidents (phase, id);
@@ -61,3 +65,4 @@ create table incident_alerts (
 ) strict;
 
 create index incident_alerts_by_key on incident_alerts (alert_key, incident);
+create index incident_alerts_cleared on incident_alerts (incident, cleared_at) where cleared_at is not null;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reader, Result, Row, Tx, row::json};
+use super::{
+    Reader, Result, Row, Tx,
+    row::{json, list},
+};
 use crate::domain::{
     alerts::{Alert, Settings},
     ids::AlertKey,
@@ -17,7 +20,7 @@ pub async fn known<'a>(
     let rows = reader
         .rows(
             "select record from alerts where key in (select value ->> 0 from json_each($1))",
-            &[(&json(&each(keys))?).into()],
+            &[(&list(&each(keys))?).into()],
         )
         .await?;
     rows.iter().map(|row| alert(row).map(|alert| (alert.key.clone(), alert))).collect()
@@ -45,7 +48,7 @@ pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Alert>, s
          from json_each($1) where true \
          on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
          last_seen = excluded.last_seen, record = excluded.record",
-        &[(&json(&rows)?).into()],
+        &[(&list(&rows)?).into()],
     )
     .await?;
     Ok(())
@@ -92,7 +95,7 @@ pub async fn suppressed(tx: &mut Tx, ignored: &[(&AlertKey, &str, &str)], now: T
          select value ->> 0, value ->> 1, value ->> 2, $2, $2, count(*) from json_each($1) where true group by 1, 2, 3 \
          on conflict (alert, reason, source) do update set last_at = excluded.last_at, \
          count = suppressions.count + excluded.count",
-        &[(&json(&ignored)?).into(), now.into()],
+        &[(&list(&ignored)?).into(), now.into()],
     )
     .await?;
     Ok(())
@@ -106,7 +109,7 @@ pub async fn suppressions<'a>(
     let rows = reader
         .rows(
             "select * from suppressions where alert in (select value ->> 0 from json_each($1)) order by last_at, alert, reason",
-            &[(&json(&each(keys))?).into()],
+            &[(&list(&each(keys))?).into()],
         )
         .await?;
     rows.iter()

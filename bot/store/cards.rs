@@ -1,6 +1,10 @@
 //! Cards are desired state: which revision is wanted, which is shown, and as which message.
 
-use super::{Reader, Result, Row, Tx, Wake};
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{Reader, Result, Row, Tx, Wake, row::list};
 use crate::domain::{ids::IncidentId, time::Time};
 
 /// What is known of a card's message.
@@ -42,6 +46,39 @@ macro_rules! select {
     };
 }
 
+/// The cards that are wanted and still to be written, by subject.
+#[derive(Default)]
+pub(super) struct Later(HashMap<String, Wish>);
+
+/// A wish for a card, as it is written.
+#[derive(Serialize)]
+struct Wish {
+    channel: String,
+    incident: Option<i64>,
+    lane: u8,
+    at: i64,
+}
+
+impl Later {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The statement that writes them.
+    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, String)>> {
+        if self.0.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wishes: Vec<(String, Wish)> = self.0.drain().collect();
+        let sql = "insert into cards (subject, channel, incident, lane, wanted, changed_at) \
+             select value ->> 0, value -> 1 ->> 'channel', cast(value -> 1 ->> 'incident' as bigint), \
+             cast(value -> 1 ->> 'lane' as bigint), 1, cast(value -> 1 ->> 'at' as bigint) from json_each($1) where true \
+             on conflict (subject) do update set wanted = cards.wanted + 1, \
+             changed_at = case when cards.wanted > cards.shown then cards.changed_at else excluded.changed_at end";
+        Ok(vec![(sql, list(&wishes)?)])
+    }
+}
+
 /// Wants the card shown anew. Where it stands is decided when it is wanted first.
 pub async fn want(
     tx: &mut Tx,
@@ -50,13 +87,12 @@ pub async fn want(
     (incident, is_page): (Option<IncidentId>, bool),
     now: Time,
 ) -> Result<()> {
-    tx.execute(
-        "insert into cards (subject, channel, incident, lane, wanted, changed_at) values ($1, $2, $3, $4, 1, $5) \
-         on conflict (subject) do update set wanted = cards.wanted + 1, \
-         changed_at = case when cards.wanted > cards.shown then cards.changed_at else excluded.changed_at end",
-        &[subject.into(), channel.into(), incident.map(|id| id.0).into(), (!is_page).into(), now.into()],
-    )
-    .await?;
+    tx.later().cards.0.entry(subject.to_owned()).or_insert_with(|| Wish {
+        channel: channel.to_owned(),
+        incident: incident.map(|id| id.0),
+        lane: (!is_page).into(),
+        at: now.millis(),
+    });
     wake(tx);
     Ok(())
 }

@@ -110,18 +110,17 @@ impl Writer {
     /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
     pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
         let tx = self.tx().await?;
-        tx.execute("begin", &[]).await?;
+        tx.begin("begin").await?;
         run_all(tx, jobs).await?;
         let wakes = tx.take_wakes();
-        tx.execute("commit", &[]).await?;
+        tx.commit().await?;
         Ok(wakes)
     }
 
     /// Gives up the transaction, and the connection too where it is not certain to be of use.
     pub(super) async fn give_up(&mut self, fault: &Fault) {
         let Some(mut tx) = self.tx.take().filter(|_| fault.kind != FaultKind::Unreachable) else { return };
-        tx.take_wakes();
-        if timeout(ENTRY, tx.execute("rollback", &[])).await.is_ok_and(|done| done.is_ok()) {
+        if timeout(ENTRY, tx.roll_back()).await.is_ok_and(|done| done.is_ok()) {
             self.tx = Some(tx);
         }
     }

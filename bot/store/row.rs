@@ -135,3 +135,33 @@ impl Row {
 pub fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     Ok(serde_json::to_string(value)?)
 }
+
+/// Writes a list that a statement goes through, for its `$1`. The one character that no database keeps in a text, NUL,
+/// becomes U+FFFD, as everywhere in the store.
+pub(super) fn list<T: serde::Serialize + ?Sized>(rows: &T) -> Result<String> {
+    const NUL: &str = "\\u0000";
+    let mut text = serde_json::to_string(rows)?;
+    let mut from = 0;
+    while let Some(found) = text.get(from..).and_then(|rest| rest.find(NUL)) {
+        let at = from + found;
+        // Behind an odd number of backslashes it is a text about the escape, not the escape.
+        let is_escape = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
+        if is_escape {
+            text.replace_range(at..at + NUL.len(), "\\ufffd");
+        }
+        from = at + NUL.len();
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_holds_no_nul_and_keeps_texts_about_it() {
+        let nested = serde_json::to_string(&["\0"]).unwrap();
+        let read: Vec<String> = serde_json::from_str(&list(&["a\0\0b", "\\\0", &nested]).unwrap()).unwrap();
+        assert_eq!(read, ["a\u{fffd}\u{fffd}b", "\\\u{fffd}", "[\"\\u0000\"]"]);
+    }
+}

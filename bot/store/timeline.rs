@@ -1,43 +1,117 @@
 //! Adds to the log and reads it back.
 
-use super::{Reader, Result, Row, Tx, row::json, tx::legible};
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::{
+    Reader, Result, Row, Tx,
+    row::{json, list},
+    tx::legible,
+};
 use crate::domain::{
     time::Time,
     timeline::{Chain, Draft, Entry, EntryRef, chained},
 };
 
+/// The entries that are still to be written, and the ends of the chains that the transaction knows.
+#[derive(Default)]
+pub(super) struct Later {
+    heads: HashMap<i64, (i64, String)>,
+    entries: Vec<New>,
+}
+
+/// An entry as it is written.
+#[derive(Serialize)]
+struct New {
+    chain: i64,
+    seq: i64,
+    at: i64,
+    source_at: Option<i64>,
+    actor: String,
+    kind: String,
+    body: String,
+    text: String,
+    hash: String,
+}
+
+impl Later {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The statements that write them.
+    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, String)>> {
+        if self.entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entries = std::mem::take(&mut self.entries);
+        let grown: BTreeSet<i64> = entries.iter().map(|entry| entry.chain).collect();
+        let ends: Vec<_> = grown.iter().filter_map(|chain| Some((chain, self.heads.get(chain)?))).collect();
+        Ok(vec![
+            (
+                "insert into timeline (chain, seq, at, source_at, actor, kind, body, text, hash) \
+                 select cast(value ->> 'chain' as bigint), cast(value ->> 'seq' as bigint), \
+                 cast(value ->> 'at' as bigint), cast(value ->> 'source_at' as bigint), value ->> 'actor', \
+                 value ->> 'kind', value ->> 'body', value ->> 'text', value ->> 'hash' from json_each($1)",
+                list(&entries)?,
+            ),
+            (
+                "insert into chains (chain, seq, hash) \
+                 select cast(value ->> 0 as bigint), cast(value -> 1 ->> 0 as bigint), value -> 1 ->> 1 \
+                 from json_each($1) where true \
+                 on conflict (chain) do update set seq = excluded.seq, hash = excluded.hash",
+                list(&ends)?,
+            ),
+        ])
+    }
+}
+
+/// Looks the ends of these chains up together, for entries that are about to be added.
+pub async fn open(tx: &mut Tx, chains: impl IntoIterator<Item = Chain>) -> Result<()> {
+    let unknown: Vec<[i64; 1]> = chains
+        .into_iter()
+        .map(Chain::number)
+        .filter(|chain| !tx.later().timeline.heads.contains_key(chain))
+        .map(|chain| [chain])
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let rows = tx
+        .rows(
+            "select chain, seq, hash from chains where chain in (select cast(value ->> 0 as bigint) from json_each($1))",
+            &[(&list(&unknown)?).into()],
+        )
+        .await?;
+    let heads = &mut tx.later().timeline.heads;
+    heads.extend(unknown.into_iter().map(|[chain]| (chain, (0, String::new()))));
+    for row in rows {
+        heads.insert(row.int("chain")?, (row.int("seq")?, row.text("hash")?));
+    }
+    Ok(())
+}
+
 /// Adds an entry at the end of its chain and says how it is cited.
 pub async fn append(tx: &mut Tx, chain: Chain, now: Time, draft: &Draft) -> Result<EntryRef> {
-    let head = tx.row("select seq, hash from chains where chain = $1", &[chain.number().into()]).await?;
-    let (last, previous) = match head {
-        Some(row) => (row.int("seq")?, row.text("hash")?),
-        None => (0, String::new()),
-    };
-    let reference = EntryRef { chain, seq: last + 1 };
+    open(tx, [chain]).await?;
+    let Later { heads, entries } = &mut tx.later().timeline;
+    let (seq, previous) = heads.entry(chain.number()).or_default();
+    *seq += 1;
+    let reference = EntryRef { chain, seq: *seq };
     let draft = &Draft { text: legible(&draft.text), ..draft.clone() };
-    let hash = chained(&previous, reference, now, draft);
-    tx.execute(
-        "insert into timeline (chain, seq, at, source_at, actor, kind, body, text, hash) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &[
-            chain.number().into(),
-            reference.seq.into(),
-            now.into(),
-            draft.source_at.into(),
-            (&json(&draft.actor)?).into(),
-            (&draft.kind).into(),
-            (&json(&draft.body)?).into(),
-            (&draft.text).into(),
-            (&hash).into(),
-        ],
-    )
-    .await?;
-    tx.execute(
-        "insert into chains (chain, seq, hash) values ($1, $2, $3) \
-         on conflict (chain) do update set seq = excluded.seq, hash = excluded.hash",
-        &[chain.number().into(), reference.seq.into(), (&hash).into()],
-    )
-    .await?;
+    *previous = chained(previous, reference, now, draft);
+    entries.push(New {
+        chain: chain.number(),
+        seq: reference.seq,
+        at: now.millis(),
+        source_at: draft.source_at.map(Time::millis),
+        actor: json(&draft.actor)?,
+        kind: draft.kind.clone(),
+        body: json(&draft.body)?,
+        text: draft.text.clone(),
+        hash: previous.clone(),
+    });
     Ok(reference)
 }
 

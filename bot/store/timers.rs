@@ -1,6 +1,8 @@
 //! What is due when. A timer is a row, so a restart forgets none and a passed one is found at once.
 
-use super::{Reader, Result, Row, Tx, Wake};
+use std::collections::HashMap;
+
+use super::{Reader, Result, Row, Tx, Wake, row::list};
 use crate::domain::time::Time;
 
 /// A timer.
@@ -14,21 +16,53 @@ pub struct Due {
     pub at: Time,
 }
 
+/// The timers that were set or taken back and are still to be written: when each is due, if at all.
+#[derive(Default)]
+pub(super) struct Later(HashMap<(String, String), Option<Time>>);
+
+impl Later {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The statements that write them.
+    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, String)>> {
+        let (mut set, mut cleared) = (Vec::new(), Vec::new());
+        for ((kind, subject), at) in self.0.drain() {
+            match at {
+                Some(at) => set.push((kind, subject, at.millis())),
+                None => cleared.push((kind, subject)),
+            }
+        }
+        let mut statements = Vec::new();
+        if !set.is_empty() {
+            statements.push((
+                "insert into timers (kind, subject, due_at) \
+                 select value ->> 0, value ->> 1, cast(value ->> 2 as bigint) from json_each($1) where true \
+                 on conflict (kind, subject) do update set due_at = excluded.due_at",
+                list(&set)?,
+            ));
+        }
+        if !cleared.is_empty() {
+            statements.push((
+                "delete from timers where (kind, subject) in (select value ->> 0, value ->> 1 from json_each($1))",
+                list(&cleared)?,
+            ));
+        }
+        Ok(statements)
+    }
+}
+
 /// Sets the timer, or moves it: there is one per kind and subject.
 pub async fn set(tx: &mut Tx, kind: &str, subject: &str, at: Time) -> Result<()> {
-    tx.execute(
-        "insert into timers (kind, subject, due_at) values ($1, $2, $3) \
-         on conflict (kind, subject) do update set due_at = excluded.due_at",
-        &[kind.into(), subject.into(), at.into()],
-    )
-    .await?;
+    tx.later().timers.0.insert((kind.to_owned(), subject.to_owned()), Some(at));
     tx.wake(Wake::Timers);
     Ok(())
 }
 
 /// Takes the timer back, if it was set.
 pub async fn clear(tx: &mut Tx, kind: &str, subject: &str) -> Result<()> {
-    tx.execute("delete from timers where kind = $1 and subject = $2", &[kind.into(), subject.into()]).await?;
+    tx.later().timers.0.insert((kind.to_owned(), subject.to_owned()), None);
     Ok(())
 }
 

@@ -1,4 +1,7 @@
 //! A transaction as the layers above see it: rows, statements, and the work to wake after the commit.
+//!
+//! What is written again and again (entries, wishes for cards, timers) waits until the commit, or until a statement names
+//! its table, and is then written with one statement for each table, whatever decided it.
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,11 +10,29 @@ use sqlx::{
     sqlite::SqliteArguments,
 };
 
-use super::{Bind, Fault, FaultKind, Result, Row, Wake, dialect};
+use super::{Bind, Fault, FaultKind, Result, Row, Wake, cards, dialect, timeline, timers};
 
 /// Reads one consistent state.
 pub struct Reader {
     connection: Connection,
+    later: Later,
+}
+
+/// What is still to be written, by table. A transaction that only reads has nothing here.
+#[derive(Default)]
+pub(super) struct Later {
+    pub(super) timeline: timeline::Later,
+    pub(super) cards: cards::Later,
+    pub(super) timers: timers::Later,
+}
+
+impl Later {
+    /// Whether the statement has to come after what is still to be written.
+    fn is_named_in(&self, sql: &str) -> bool {
+        (!self.timeline.is_empty() && (sql.contains("timeline") || sql.contains("chains")))
+            || (!self.cards.is_empty() && sql.contains("cards"))
+            || (!self.timers.is_empty() && sql.contains("timers"))
+    }
 }
 
 /// A connection in a transaction.
@@ -74,11 +95,40 @@ pub(super) fn legible(text: &str) -> String {
 
 impl Reader {
     pub(super) fn of(connection: Connection) -> Self {
-        Self { connection }
+        Self { connection, later: Later::default() }
+    }
+
+    /// What is still to be written.
+    pub(super) fn later(&mut self) -> &mut Later {
+        &mut self.later
+    }
+
+    /// Writes what has waited, if the statement is about it.
+    async fn catch_up(&mut self, sql: &'static str) -> Result<()> {
+        if self.later.is_named_in(sql) { self.write_later().await } else { Ok(()) }
+    }
+
+    /// Writes what has waited.
+    async fn write_later(&mut self) -> Result<()> {
+        let Later { timeline, cards, timers } = &mut self.later;
+        let statements = [timeline.take()?, cards.take()?, timers.take()?];
+        for (sql, rows) in statements.into_iter().flatten() {
+            self.run(sql, &[(&rows).into()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
+        let changed = match self.connection.own() {
+            Own::Sqlite(own) => sqlite(sql, binds).execute(own).await.map(|done| done.rows_affected()),
+            Own::Postgres(own) => postgres(sql, binds).execute(own).await.map(|done| done.rows_affected()),
+        };
+        changed.map_err(|error| explain(error, sql))
     }
 
     /// All rows of a query.
     pub async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
+        self.catch_up(sql).await?;
         let rows = match self.connection.own() {
             Own::Sqlite(own) => {
                 sqlite(sql, binds).fetch_all(own).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
@@ -103,6 +153,7 @@ impl Reader {
 
     /// The row of a query that has at most one.
     pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
+        self.catch_up(sql).await?;
         let row = match self.connection.own() {
             Own::Sqlite(own) => sqlite(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Sqlite)),
             Own::Postgres(own) => postgres(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Postgres)),
@@ -118,11 +169,27 @@ impl Tx {
 
     /// Runs a statement; the number is how many rows it changed.
     pub async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
-        let changed = match self.reader.connection.own() {
-            Own::Sqlite(own) => sqlite(sql, binds).execute(own).await.map(|done| done.rows_affected()),
-            Own::Postgres(own) => postgres(sql, binds).execute(own).await.map(|done| done.rows_affected()),
-        };
-        changed.map_err(|error| explain(error, sql))
+        self.reader.catch_up(sql).await?;
+        self.reader.run(sql, binds).await
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&mut self, sql: &'static str) -> Result<()> {
+        self.reader.later = Later::default();
+        self.reader.run(sql, &[]).await.map(drop)
+    }
+
+    /// Writes everything that was decided, and makes it durable.
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        self.reader.write_later().await?;
+        self.reader.run("commit", &[]).await.map(drop)
+    }
+
+    /// Takes back everything since the beginning.
+    pub(super) async fn roll_back(&mut self) -> Result<()> {
+        self.wakes.clear();
+        self.reader.later = Later::default();
+        self.reader.run("rollback", &[]).await.map(drop)
     }
 
     /// Wakes this kind of work after the commit.

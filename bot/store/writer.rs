@@ -108,9 +108,9 @@ impl Hand {
     async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
         match self {
             Hand::Sqlite(tx, _) => {
-                tx.execute("begin immediate", &[]).await?;
+                tx.begin("begin immediate").await?;
                 run_all(tx, jobs).await?;
-                tx.execute("commit", &[]).await?;
+                tx.commit().await?;
                 Ok(tx.take_wakes())
             }
             Hand::Postgres(writer) => postgres::bounded(writer.run(jobs)).await,
@@ -137,9 +137,8 @@ impl Hand {
     async fn give_up(&mut self, fault: &Fault) {
         match self {
             Hand::Sqlite(tx, _) => {
-                tx.take_wakes();
                 // SQLite has already rolled back by itself after some faults (a full disk, an IO error).
-                if let Err(fault) = tx.execute("rollback", &[]).await {
+                if let Err(fault) = tx.roll_back().await {
                     tracing::debug!(%fault, "nothing was left to roll back");
                 }
             }

@@ -29,7 +29,12 @@ pub const ENDED: &str = "incident-ended";
 
 /// Writes the incident and shows its card anew.
 pub(super) async fn keep(context: &mut Context<'_>, incident: &Incident, is_page: bool) -> store::Result<()> {
-    incidents::save(context.tx, incident).await?;
+    incidents::save(context.tx, [incident]).await?;
+    show(context, incident, is_page).await
+}
+
+/// Shows the incident's card anew.
+pub(super) async fn show(context: &mut Context<'_>, incident: &Incident, is_page: bool) -> store::Result<()> {
     let stand = Stand { channel: incident.channel.clone(), incident: Some(incident.id), is_page };
     outbox::show(context, Subject::Incident(incident.id), &stand).await
 }
@@ -66,8 +71,7 @@ pub async fn count_runs(context: &mut Context<'_>, id: IncidentId, change: i64) 
     if incident.open_runs == 0 && incident.phase == Phase::Monitoring {
         watch(context, &incident).await?;
     }
-    let stand = Stand { channel: incident.channel.clone(), incident: Some(incident.id), is_page: false };
-    outbox::show(context, Subject::Incident(incident.id), &stand).await
+    show(context, &incident, false).await
 }
 
 /// Sets the quiet timer if all alerts are over: the quiet time counts from when it was moved to monitoring.

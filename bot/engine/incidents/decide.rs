@@ -1,8 +1,6 @@
 //! What alerts and the passing of time do to incidents.
-//!
-//! However many alerts come at once, each incident is settled once: one save, one card, at most one page.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -11,6 +9,7 @@ use super::{
     News,
     acts::{self, QUIET},
     cards,
+    desk::{Desk, Latest},
     entries::{fired_event, membership, new_membership, speaker, told_by_bot, told_by_source},
     placing::{Place, is_opener},
 };
@@ -26,16 +25,12 @@ use crate::{
         Context, alerts,
         chat::{Line, Message},
     },
-    store::{
-        self, Fault,
-        incidents::{self, Membership},
-        timers,
-    },
+    store::{self, Fault, incidents, incidents::Membership, timers},
 };
 
 /// Takes up what happened to alerts and tells what came of it.
 pub async fn take(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<Vec<News>> {
-    let mut desk = Desk::default();
+    let mut desk = Desk::laid_out(context, news).await?;
     for item in news {
         match item.what {
             What::Fired | What::Refired | What::HeardAgain => desk.fired(context, item).await?,
@@ -94,68 +89,18 @@ pub async fn after_deafness(context: &mut Context<'_>, length: Duration) -> stor
     Ok(())
 }
 
-/// The incidents that the alerts of one decision are about.
-#[derive(Default)]
-pub(super) struct Desk {
-    pub(super) files: BTreeMap<IncidentId, File>,
-    told: Vec<News>,
-}
-
-/// One incident on the desk.
-pub(super) struct File {
-    pub(super) incident: Incident,
-    /// Whether this decision opened it.
-    pub(super) is_new: bool,
-    /// What this decision has found about its alerts.
-    pub(super) latest: Latest,
-    /// Why people are paged.
-    pub(super) page: Option<&'static str>,
-}
-
-/// What a decision has found about the alerts of an incident, the latest of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Latest {
-    /// Nothing: it was only looked at.
-    Nothing,
-    /// Something was told that changes no alert's state.
-    Told,
-    /// One fires.
-    Fired,
-    /// One does not fire any more, as far as is known.
-    Quieted,
-}
-
-impl File {
-    pub(super) fn of(incident: Incident) -> Self {
-        Self { incident, is_new: false, latest: Latest::Nothing, page: None }
-    }
-}
-
 impl Desk {
-    pub(super) async fn file(&mut self, context: &mut Context<'_>, id: IncidentId) -> store::Result<&mut File> {
-        use std::collections::btree_map::Entry;
-        match self.files.entry(id) {
-            Entry::Occupied(file) => Ok(file.into_mut()),
-            Entry::Vacant(place) => {
-                let incident = incidents::by_id(context.tx, id).await?;
-                let incident = incident.ok_or_else(|| Fault::defect(format!("an alert is in `{id}`, which is not")))?;
-                Ok(place.insert(File::of(incident)))
-            }
-        }
-    }
-
     async fn fired(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<()> {
-        match self.place(context, item).await? {
+        match self.place(context, item)? {
             Place::Quiet(id) => {
                 let event = Event::AlertKeptQuiet { alert: Member::of(&item.alert), reason: "declined".to_owned() };
                 context.tell(id, told_by_source(item, &event)).await?;
-                let ignored = [(&item.alert.key, "declined", item.alert.source.as_str())];
-                store::alerts::suppressed(context.tx, &ignored, context.now).await?;
-                if let Some(member) = incidents::alert_in(context.tx, id, &item.alert.key).await? {
-                    let quiet = Membership { is_quiet: true, ..membership(item, id, &member, context) };
-                    incidents::put_alert(context.tx, &quiet).await?;
+                self.keeps_quiet(item);
+                if let Some(before) = self.member_in(context, id, &item.alert.key).await? {
+                    let quiet = Membership { is_quiet: true, ..membership(item, id, &before, context) };
+                    self.put(Some(before.state), quiet)?;
                 }
-                self.file(context, id).await?.told();
+                self.file(id)?.told();
                 Ok(())
             }
             Place::New(earlier, grouping) => {
@@ -173,17 +118,17 @@ impl Desk {
         id: IncidentId,
         grouping: Grouping,
     ) -> store::Result<()> {
-        let file = self.file(context, id).await?;
-        file.latest = Latest::Fired;
-        let before = incidents::alert_in(context.tx, id, &item.alert.key).await?;
+        let before = self.member_in(context, id, &item.alert.key).await?;
         let goes_on = item.what == What::HeardAgain && before.is_some();
         let entry = context.tell(id, told_by_source(item, &fired_event(item, grouping, goes_on))).await?;
         let member = match &before {
             Some(before) => membership(item, id, before, context),
             None => new_membership(item, id, context),
         };
-        incidents::put_alert(context.tx, &member).await?;
+        self.put(before.as_ref().map(|before| before.state), member)?;
 
+        let file = self.file(id)?;
+        file.latest = Latest::Fired;
         let incident = &mut file.incident;
         let from = incident.phase;
         match resolving::on_fire(incident, context.now, &context.rules.incidents) {
@@ -229,9 +174,8 @@ impl Desk {
     }
 
     async fn cleared(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<()> {
-        let Some(before) = incidents::of_alert(context.tx, &item.alert.key).await? else { return Ok(()) };
+        let Some(before) = self.member(&item.alert.key).cloned() else { return Ok(()) };
         let id = before.incident;
-        let file = self.file(context, id).await?;
         let at = item.alert.resolved_at.unwrap_or(context.now);
         let event = Event::AlertCleared { alert: Member::of(&item.alert), at };
         let entry = context.tell(id, told_by_source(item, &event)).await?;
@@ -241,33 +185,31 @@ impl Desk {
             is_quiet: false,
             ..membership(item, id, &before, context)
         };
-        incidents::put_alert(context.tx, &member).await?;
-        file.quiets(item, context);
+        self.put(Some(before.state), member)?;
+        self.file(id)?.quiets(item, context);
         self.told.push(News::Cleared { incident: id, alert: Box::new(item.alert.clone()) });
         Ok(())
     }
 
     async fn fell_silent(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<()> {
-        let Some(before) = incidents::of_alert(context.tx, &item.alert.key).await? else { return Ok(()) };
+        let Some(before) = self.member(&item.alert.key).cloned() else { return Ok(()) };
         let id = before.incident;
-        let file = self.file(context, id).await?;
         let event = Event::AlertSilent { alert: Member::of(&item.alert), since: item.alert.silent_since() };
         context.tell(id, told_by_bot(item, &event)).await?;
         let member = Membership { is_quiet: before.is_quiet, ..membership(item, id, &before, context) };
-        incidents::put_alert(context.tx, &member).await?;
-        file.quiets(item, context);
+        self.put(Some(before.state), member)?;
+        self.file(id)?.quiets(item, context);
         Ok(())
     }
 
     async fn flaps(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<()> {
-        let Some(before) = incidents::of_alert(context.tx, &item.alert.key).await? else { return Ok(()) };
+        let Some(before) = self.member(&item.alert.key).cloned() else { return Ok(()) };
         let id = before.incident;
         let alert = Member::of(&item.alert);
         let event = if item.alert.flapping { Event::AlertFlapping { alert } } else { Event::AlertSteady { alert } };
         context.tell(id, told_by_bot(item, &event)).await?;
-        let member = Membership { is_flapping: item.alert.flapping, ..before };
-        incidents::put_alert(context.tx, &member).await?;
-        let file = self.file(context, id).await?;
+        self.put(Some(before.state), Membership { is_flapping: item.alert.flapping, ..before })?;
+        let file = self.file(id)?;
         file.told();
         if item.alert.flapping && file.incident.phase.is_open() {
             let line = Line::new().code(item.alert.labels.alertname()).and(" changes its state again and again: ");
@@ -279,56 +221,15 @@ impl Desk {
 
     /// The delivery left alerts out beside this one: they are of its incident, and nobody will say that they are over.
     async fn omits(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<()> {
-        let Some(member) = incidents::of_alert(context.tx, &item.alert.key).await? else { return Ok(()) };
-        let file = self.file(context, member.incident).await?;
+        let Some(id) = self.member(&item.alert.key).map(|member| member.incident) else { return Ok(()) };
+        let file = self.file(id)?;
         if item.truncated > file.incident.truncated {
             file.incident.truncated = item.truncated;
             let event = Event::AlertsTruncated { count: item.truncated };
-            context.tell(member.incident, told_by_source(item, &event)).await?;
+            context.tell(id, told_by_source(item, &event)).await?;
             file.told();
         }
         Ok(())
-    }
-
-    /// Moves what has cleared to monitoring, watches over the quiet, and writes every incident that was touched.
-    async fn settle(mut self, context: &mut Context<'_>) -> store::Result<Vec<News>> {
-        for file in self.files.values_mut().filter(|file| file.latest != Latest::Nothing) {
-            let id = file.incident.id;
-            let counts = incidents::counts(context.tx, id).await?;
-            if counts.firing > 0 {
-                file.incident.asked_at = None;
-                timers::clear(context.tx, QUIET, &id.to_string()).await?;
-            } else if file.incident.phase.is_open() && file.latest == Latest::Quieted {
-                if counts.are_cleared() {
-                    self.told.extend(monitor(context, &mut file.incident).await?);
-                }
-                let at = context.now + context.rules.incidents.quiet;
-                timers::set(context.tx, QUIET, &id.to_string(), at).await?;
-            }
-            match file.page {
-                Some(reason) if file.is_new => acts::tell_page(context, &file.incident, reason).await?,
-                Some(reason) => acts::page(context, &file.incident, reason).await?,
-                None => {}
-            }
-            acts::keep(context, &file.incident, file.page.is_some()).await?;
-        }
-        Ok(self.told)
-    }
-}
-
-impl File {
-    /// Something was told in it, so its card changes.
-    fn told(&mut self) {
-        if self.latest == Latest::Nothing {
-            self.latest = Latest::Told;
-        }
-    }
-
-    /// An alert of it does not fire any more, as far as is known.
-    fn quiets(&mut self, item: &alerts::News, context: &Context<'_>) {
-        self.latest = Latest::Quieted;
-        let last = item.alert.last_fired(context.now);
-        self.incident.last_fired_at = Some(self.incident.last_fired_at.map_or(last, |known| known.max(last)));
     }
 }
 

@@ -4,6 +4,7 @@ pub mod acts;
 pub mod cards;
 mod commands;
 pub mod decide;
+mod desk;
 mod entries;
 mod looks;
 mod names;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    decide::{Desk, File, Latest},
+    desk::{Desk, File},
     entries::{speaker, told_by_bot},
 };
 use crate::{
     domain::{
         ids::IncidentId,
-        incidents::{Event, Grouping, Incident, Mark, Milestone, Milestones, OnFire, Origin, Phase, resolving},
+        incidents::{Counts, Event, Grouping, Incident, Mark, Milestone, Milestones, OnFire, Origin, Phase, resolving},
         people::Actor,
         routes::{self, Join, OpenGroup, Reason},
         timeline::Draft,
@@ -17,9 +17,6 @@ use crate::{
     engine::{Context, alerts},
     store::{self, incidents},
 };
-
-/// How many incidents of a group are looked at, newest first.
-const LOOKED_AT: i64 = 10;
 
 /// Where an alert goes.
 pub(super) enum Place {
@@ -33,37 +30,32 @@ pub(super) enum Place {
 
 impl Desk {
     /// Where this alert goes.
-    pub(super) async fn place(&mut self, context: &mut Context<'_>, item: &alerts::News) -> store::Result<Place> {
-        if let Some(member) = incidents::of_alert(context.tx, &item.alert.key).await? {
-            let incident = &self.file(context, member.incident).await?.incident;
-            if resolving::stays_quiet(incident, member.is_quiet, item.decision.severity) {
-                return Ok(Place::Quiet(incident.id));
+    pub(super) fn place(&mut self, context: &Context<'_>, item: &alerts::News) -> store::Result<Place> {
+        if let Some((id, is_quiet)) = self.member(&item.alert.key).map(|member| (member.incident, member.is_quiet)) {
+            let incident = &self.file(id)?.incident;
+            if resolving::stays_quiet(incident, is_quiet, item.decision.severity) {
+                return Ok(Place::Quiet(id));
             }
             if incident.phase.is_open() {
-                return Ok(Place::In(incident.id, Grouping::SameAlert));
+                return Ok(Place::In(id, Grouping::SameAlert));
             }
-            if incident.phase == Phase::Declined && member.is_quiet {
-                return Ok(Place::New(Some(incident.id), Grouping::WorseThanDeclined));
+            if incident.phase == Phase::Declined && is_quiet {
+                return Ok(Place::New(Some(id), Grouping::WorseThanDeclined));
             }
         }
         let key = &item.decision.group;
-        let mut known = incidents::by_group(context.tx, &key.text(), LOOKED_AT).await?;
-        let mut open = Vec::new();
-        for incident in &mut known {
-            let file = self.files.get(&incident.id);
-            if let Some(file) = file {
-                *incident = file.incident.clone();
-            }
-            if incident.phase.is_open() {
-                let fires = file.is_some_and(|file| file.latest == Latest::Fired)
-                    || incidents::counts(context.tx, incident.id).await?.firing > 0;
-                let last = incident.last_fired_at.unwrap_or(incident.opened_at);
-                let last_fired = if fires { context.now } else { last };
-                open.push(OpenGroup { incident: incident.id, key: key.clone(), last_fired });
-            }
-        }
+        let text = key.text();
+        let open: Vec<OpenGroup> = self
+            .of_group(&text)
+            .filter(|file| file.incident.phase.is_open())
+            .map(|file| {
+                let last = file.incident.last_fired_at.unwrap_or(file.incident.opened_at);
+                let last_fired = if file.counts.firing > 0 { context.now } else { last };
+                OpenGroup { incident: file.incident.id, key: key.clone(), last_fired }
+            })
+            .collect();
         let settings = &context.rules.incidents;
-        let newest = known.first();
+        let newest = self.of_group(&text).next().map(|file| &file.incident);
         Ok(match routes::grouping(&open, key, context.now, settings.join_within) {
             Join::Same(id) => Place::In(id, Grouping::SameGroup),
             Join::Quiet(id) => Place::New(Some(id), Grouping::GroupQuiet),
@@ -144,7 +136,7 @@ impl Desk {
             Reason::Matched => None,
         };
         let id = incident.id;
-        self.files.insert(id, File { is_new: true, page, ..File::of(incident) });
+        self.opened(File { is_new: true, page, ..File::of(incident, Counts::default()) });
         Ok(id)
     }
 }

@@ -1,5 +1,9 @@
 //! Which alerts belong to which incident, and how they stand there.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use super::severity;
 use crate::{
     domain::{
@@ -10,7 +14,7 @@ use crate::{
         time::Time,
         timeline::EntryRef,
     },
-    store::{Fault, Reader, Result, Row, Tx},
+    store::{Fault, Reader, Result, Row, Tx, row::list},
 };
 
 /// An alert in an incident.
@@ -44,42 +48,120 @@ pub struct Membership {
     pub silent_since: Option<Time>,
 }
 
-/// Writes how an alert stands in an incident; when it joined is kept.
-pub async fn put_alert(tx: &mut Tx, member: &Membership) -> Result<()> {
+/// An alert of an incident as it is to stand, and how it stood before; none if it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// How it stood.
+    pub before: Option<AlertState>,
+    /// How it stands.
+    pub member: Membership,
+}
+
+/// A membership as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    incident: i64,
+    key: &'a AlertKey,
+    name: &'a str,
+    severity: i64,
+    episode: u32,
+    state: &'static str,
+    flapping: u8,
+    quiet: u8,
+    joined: i64,
+    fired: i64,
+    cleared: Option<i64>,
+    cleared_in: Option<String>,
+    silent: Option<i64>,
+}
+
+impl<'a> From<&'a Membership> for Written<'a> {
+    fn from(member: &'a Membership) -> Self {
+        Self {
+            incident: member.incident.0,
+            key: &member.key,
+            name: &member.name,
+            severity: member.severity.number(),
+            episode: member.episode,
+            state: member.state.word(),
+            flapping: member.is_flapping.into(),
+            quiet: member.is_quiet.into(),
+            joined: member.joined_at.millis(),
+            fired: member.fired_at.millis(),
+            cleared: member.cleared_at.map(Time::millis),
+            cleared_in: member.cleared_in.map(|entry| entry.to_string()),
+            silent: member.silent_since.map(Time::millis),
+        }
+    }
+}
+
+/// Writes how alerts stand in their incidents, and keeps the incidents' counts; when an alert joined is kept.
+pub async fn put_alerts(tx: &mut Tx, changed: &[Changed]) -> Result<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Written<'_>> = changed.iter().map(|changed| (&changed.member).into()).collect();
     tx.execute(
         "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
          joined_at, fired_at, cleared_at, cleared_in, silent_since) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         select cast(value ->> 'incident' as bigint), value ->> 'key', value ->> 'name', \
+         cast(value ->> 'severity' as bigint), cast(value ->> 'episode' as bigint), value ->> 'state', \
+         cast(value ->> 'flapping' as bigint), cast(value ->> 'quiet' as bigint), \
+         cast(value ->> 'joined' as bigint), cast(value ->> 'fired' as bigint), \
+         cast(value ->> 'cleared' as bigint), value ->> 'cleared_in', cast(value ->> 'silent' as bigint) \
+         from json_each($1) where true \
          on conflict (incident, alert_key) do update set name = excluded.name, severity = excluded.severity, \
          episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
          is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
          cleared_in = excluded.cleared_in, silent_since = excluded.silent_since",
-        &[
-            member.incident.0.into(),
-            (&member.key.0).into(),
-            (&member.name).into(),
-            member.severity.number().into(),
-            i64::from(member.episode).into(),
-            member.state.word().into(),
-            member.is_flapping.into(),
-            member.is_quiet.into(),
-            member.joined_at.into(),
-            member.fired_at.into(),
-            member.cleared_at.into(),
-            member.cleared_in.map(|entry| entry.to_string()).as_deref().into(),
-            member.silent_since.into(),
-        ],
+        &[(&list(&rows)?).into()],
+    )
+    .await?;
+    let mut counts: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
+    for Changed { before, member } in changed.iter().filter(|changed| changed.before != Some(changed.member.state)) {
+        let counts = counts.entry(member.incident.0).or_default();
+        counts[column(member.state)] += 1;
+        if let Some(before) = before {
+            counts[column(*before)] -= 1;
+        }
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let counts: Vec<_> = counts.into_iter().collect();
+    tx.execute(
+        "update incidents set firing = firing + cast(value -> 1 ->> 0 as bigint), \
+         stale = stale + cast(value -> 1 ->> 1 as bigint), resolved = resolved + cast(value -> 1 ->> 2 as bigint) \
+         from json_each($1) where incidents.id = cast(value ->> 0 as bigint)",
+        &[(&list(&counts)?).into()],
     )
     .await?;
     Ok(())
 }
 
-/// The alert in the newest incident that it belongs to. Merging moves alerts, so that is never a merged one.
-pub async fn of_alert(reader: &mut Reader, key: &AlertKey) -> Result<Option<Membership>> {
-    let row = reader
-        .row("select * from incident_alerts where alert_key = $1 order by incident desc limit 1", &[(&key.0).into()])
+/// The place of a state's count among the three.
+fn column(state: AlertState) -> usize {
+    match state {
+        AlertState::Firing => 0,
+        AlertState::Stale => 1,
+        AlertState::Resolved => 2,
+    }
+}
+
+/// Each of these alerts in the newest incident that it belongs to. Merging moves alerts, so that is never a merged one.
+pub async fn of_alerts<'a>(
+    reader: &mut Reader,
+    keys: impl IntoIterator<Item = &'a AlertKey>,
+) -> Result<Vec<Membership>> {
+    let keys: Vec<_> = keys.into_iter().map(|key| [key]).collect();
+    let rows = reader
+        .rows(
+            "select a.* from json_each($1) cross join incident_alerts a where a.alert_key = value ->> 0 and a.incident = \
+             (select max(incident) from incident_alerts where alert_key = value ->> 0)",
+            &[(&list(&keys)?).into()],
+        )
         .await?;
-    row.as_ref().map(membership).transpose()
+    rows.iter().map(membership).collect()
 }
 
 /// The alert in this incident.
@@ -104,19 +186,28 @@ pub async fn alerts(reader: &mut Reader, id: IncidentId, limit: i64) -> Result<V
 
 /// How the alerts of an incident stand.
 pub async fn counts(reader: &mut Reader, id: IncidentId) -> Result<Counts> {
-    let rows = reader
-        .rows("select state, count(*) as count from incident_alerts where incident = $1 group by state", &[id.0.into()])
+    let row = reader.row("select firing, stale, resolved from incidents where id = $1", &[id.0.into()]).await?;
+    row.as_ref().map_or(Ok(Counts::default()), counted)
+}
+
+pub(super) fn counted(row: &Row) -> Result<Counts> {
+    let count = |column| row.int(column).map(|count| u64::try_from(count).unwrap_or(0));
+    Ok(Counts { firing: count("firing")?, stale: count("stale")?, resolved: count("resolved")? })
+}
+
+/// Counts the alerts of these incidents anew, after they were moved between them.
+async fn count_anew(tx: &mut Tx, ids: [IncidentId; 2]) -> Result<()> {
+    for id in ids {
+        tx.execute(
+            "update incidents set \
+             firing = (select count(*) from incident_alerts where incident = $1 and state = 'firing'), \
+             stale = (select count(*) from incident_alerts where incident = $1 and state = 'stale'), \
+             resolved = (select count(*) from incident_alerts where incident = $1 and state = 'resolved') where id = $1",
+            &[id.0.into()],
+        )
         .await?;
-    let mut counts = Counts::default();
-    for row in rows {
-        let count = u64::try_from(row.int("count")?).unwrap_or(0);
-        match state(&row)? {
-            AlertState::Firing => counts.firing = count,
-            AlertState::Stale => counts.stale = count,
-            AlertState::Resolved => counts.resolved = count,
-        }
     }
-    Ok(counts)
+    Ok(())
 }
 
 /// When the last alert of the incident ended, and which entry says so.
@@ -181,6 +272,7 @@ pub async fn move_alerts(tx: &mut Tx, from: IncidentId, into: IncidentId) -> Res
         )
         .await?;
     tx.execute("delete from incident_alerts where incident = $1", &[from.0.into()]).await?;
+    count_anew(tx, [from, into]).await?;
     tx.execute(
         "insert into incident_groups (group_key, incident) select group_key, $2 from incident_groups \
          where incident = $1 on conflict do nothing",

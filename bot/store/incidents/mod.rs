@@ -2,15 +2,18 @@
 
 mod alerts;
 
+use serde_json::{Value, json};
+
 pub use self::alerts::{
-    Membership, alert_in, alerts, counts, end_quiet, is_flapping, keep_quiet, last_clearing, move_alerts, names,
-    of_alert, put_alert,
+    Changed, Membership, alert_in, alerts, counts, end_quiet, is_flapping, keep_quiet, last_clearing, move_alerts,
+    names, of_alerts, put_alerts,
 };
-use super::{Bind, Fault, Reader, Result, Row, Tx, row::json};
+use super::{Fault, Reader, Result, Row, Tx, row};
 use crate::domain::{
     ids::IncidentId,
-    incidents::{Incident, Phase},
+    incidents::{Counts, Incident, Phase},
     severity::Severity,
+    time::Time,
 };
 
 /// Which incidents a list shows.
@@ -28,17 +31,20 @@ pub struct Filter<'a> {
 
 /// Writes a new incident; its `id` is given by the store.
 pub async fn open_new(tx: &mut Tx, incident: &Incident) -> Result<IncidentId> {
-    let documents = Documents::of(incident)?;
-    let mut binds = incident_binds(incident, &documents);
-    binds.push(incident.opened_at.into());
-    binds.push((&documents.origin).into());
     let row = tx
         .row(
             "insert into incidents (title, summary, severity, peak_severity, phase, phase_since, prior_phase, service, \
              environment, route, group_key, channel, runbooks, pages, last_fired_at, truncated, roles, milestones, \
-             earlier, merged_into, asked_at, opened_at, origin) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-             $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) returning id",
-            &binds,
+             earlier, merged_into, asked_at, opened_at, origin) \
+             select value ->> 'title', value ->> 'summary', cast(value ->> 'severity' as bigint), \
+             cast(value ->> 'peak_severity' as bigint), value ->> 'phase', cast(value ->> 'phase_since' as bigint), \
+             value ->> 'prior_phase', value ->> 'service', value ->> 'environment', value ->> 'route', \
+             value ->> 'group_key', value ->> 'channel', value ->> 'runbooks', value ->> 'pages', \
+             cast(value ->> 'last_fired_at' as bigint), cast(value ->> 'truncated' as bigint), value ->> 'roles', \
+             value ->> 'milestones', value ->> 'earlier', cast(value ->> 'merged_into' as bigint), \
+             cast(value ->> 'asked_at' as bigint), cast(value ->> 'opened_at' as bigint), value ->> 'origin' \
+             from json_each($1) where true returning id",
+            &[(&row::list(&[columns(incident)?])?).into()],
         )
         .await?;
     let id = IncidentId(row.ok_or_else(|| Fault::defect("a new incident got no id"))?.int("id")?);
@@ -48,20 +54,40 @@ pub async fn open_new(tx: &mut Tx, incident: &Incident) -> Result<IncidentId> {
     Ok(id)
 }
 
-/// Writes an incident as it stands, but for its open runs, which [`open_runs`] keeps.
-pub async fn save(tx: &mut Tx, incident: &Incident) -> Result<()> {
-    let documents = Documents::of(incident)?;
-    let mut binds = incident_binds(incident, &documents);
-    binds.push(incident.id.0.into());
+/// Writes incidents as they stand, but for their open runs and the counts of their alerts, which [`open_runs`] and
+/// [`put_alerts`] keep.
+pub async fn save<'a>(tx: &mut Tx, incidents: impl IntoIterator<Item = &'a Incident>) -> Result<()> {
+    let rows: Vec<Value> = incidents.into_iter().map(columns).collect::<Result<_>>()?;
+    if rows.is_empty() {
+        return Ok(());
+    }
     tx.execute(
-        "update incidents set title = $1, summary = $2, severity = $3, peak_severity = $4, phase = $5, \
-         phase_since = $6, prior_phase = $7, service = $8, environment = $9, route = $10, group_key = $11, \
-         channel = $12, runbooks = $13, pages = $14, last_fired_at = $15, truncated = $16, roles = $17, \
-         milestones = $18, earlier = $19, merged_into = $20, asked_at = $21 where id = $22",
-        &binds,
+        "update incidents set title = value ->> 'title', summary = value ->> 'summary', \
+         severity = cast(value ->> 'severity' as bigint), peak_severity = cast(value ->> 'peak_severity' as bigint), \
+         phase = value ->> 'phase', phase_since = cast(value ->> 'phase_since' as bigint), \
+         prior_phase = value ->> 'prior_phase', service = value ->> 'service', environment = value ->> 'environment', \
+         route = value ->> 'route', group_key = value ->> 'group_key', channel = value ->> 'channel', \
+         runbooks = value ->> 'runbooks', pages = value ->> 'pages', \
+         last_fired_at = cast(value ->> 'last_fired_at' as bigint), truncated = cast(value ->> 'truncated' as bigint), \
+         roles = value ->> 'roles', milestones = value ->> 'milestones', earlier = value ->> 'earlier', \
+         merged_into = cast(value ->> 'merged_into' as bigint), asked_at = cast(value ->> 'asked_at' as bigint) \
+         from json_each($1) where incidents.id = cast(value ->> 'id' as bigint)",
+        &[(&row::list(&rows)?).into()],
     )
     .await?;
     Ok(())
+}
+
+/// The incidents with these names, each with how its alerts stand.
+pub async fn by_ids(reader: &mut Reader, ids: impl IntoIterator<Item = IncidentId>) -> Result<Vec<(Incident, Counts)>> {
+    let ids: Vec<[i64; 1]> = ids.into_iter().map(|id| [id.0]).collect();
+    let rows = reader
+        .rows(
+            "select * from incidents where id in (select cast(value ->> 0 as bigint) from json_each($1))",
+            &[(&row::list(&ids)?).into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((incident(row)?, alerts::counted(row)?))).collect()
 }
 
 /// The incident with this name.
@@ -141,16 +167,22 @@ pub async fn services(reader: &mut Reader, letters: &str, limit: i64) -> Result<
     rows.iter().map(|row| row.text("service")).collect()
 }
 
-/// The incidents with this group key, newest first.
-pub async fn by_group(reader: &mut Reader, group: &str, limit: i64) -> Result<Vec<Incident>> {
+/// For each of these group keys, the incidents that have it: at most `limit`, the newest.
+pub async fn by_groups<'a>(
+    reader: &mut Reader,
+    groups: impl IntoIterator<Item = &'a str>,
+    limit: i64,
+) -> Result<Vec<(String, IncidentId)>> {
+    let groups: Vec<[&str; 1]> = groups.into_iter().map(|group| [group]).collect();
     let rows = reader
         .rows(
-            "select i.* from incident_groups g join incidents i on i.id = g.incident where g.group_key = $1 \
-             order by g.incident desc limit $2",
-            &[group.into(), limit.into()],
+            "select g.group_key, g.incident from json_each($1) cross join incident_groups g \
+             where g.group_key = value ->> 0 and g.incident >= coalesce((select incident from incident_groups \
+             where group_key = value ->> 0 order by incident desc limit 1 offset $2), 0) order by g.incident desc",
+            &[(&row::list(&groups)?).into(), (limit - 1).into()],
         )
         .await?;
-    rows.iter().map(incident).collect()
+    rows.iter().map(|row| Ok((row.text("group_key")?, IncidentId(row.int("incident")?)))).collect()
 }
 
 /// Those that were merged into this one.
@@ -197,53 +229,34 @@ pub async fn add_group(tx: &mut Tx, id: IncidentId, group: &str) -> Result<()> {
     Ok(())
 }
 
-struct Documents {
-    runbooks: String,
-    pages: String,
-    origin: String,
-    roles: String,
-    milestones: String,
-    earlier: String,
-}
-
-impl Documents {
-    fn of(incident: &Incident) -> Result<Self> {
-        Ok(Self {
-            runbooks: json(&incident.runbooks)?,
-            pages: json(&incident.pages)?,
-            origin: json(&incident.origin)?,
-            roles: json(&incident.roles)?,
-            milestones: json(&incident.milestones)?,
-            earlier: json(&incident.earlier)?,
-        })
-    }
-}
-
-fn incident_binds<'a>(incident: &'a Incident, documents: &'a Documents) -> Vec<Bind<'a>> {
-    let truncated = i64::try_from(incident.truncated).unwrap_or(i64::MAX);
-    vec![
-        (&incident.title).into(),
-        (&incident.summary).into(),
-        incident.severity.number().into(),
-        incident.peak_severity.number().into(),
-        incident.phase.word().into(),
-        incident.phase_since.into(),
-        incident.prior_phase.map(Phase::word).into(),
-        incident.service.as_deref().into(),
-        incident.environment.as_deref().into(),
-        incident.route.as_deref().into(),
-        incident.group.as_deref().into(),
-        (&incident.channel).into(),
-        (&documents.runbooks).into(),
-        (&documents.pages).into(),
-        incident.last_fired_at.into(),
-        truncated.into(),
-        (&documents.roles).into(),
-        (&documents.milestones).into(),
-        (&documents.earlier).into(),
-        incident.merged_into.map(|id| id.0).into(),
-        incident.asked_at.into(),
-    ]
+/// An incident as it is written; documents are JSON as text.
+fn columns(incident: &Incident) -> Result<Value> {
+    Ok(json!({
+        "id": incident.id.0,
+        "title": incident.title,
+        "summary": incident.summary,
+        "severity": incident.severity.number(),
+        "peak_severity": incident.peak_severity.number(),
+        "phase": incident.phase.word(),
+        "phase_since": incident.phase_since.millis(),
+        "prior_phase": incident.prior_phase.map(Phase::word),
+        "service": incident.service,
+        "environment": incident.environment,
+        "route": incident.route,
+        "group_key": incident.group,
+        "channel": incident.channel,
+        "runbooks": row::json(&incident.runbooks)?,
+        "pages": row::json(&incident.pages)?,
+        "last_fired_at": incident.last_fired_at.map(Time::millis),
+        "truncated": i64::try_from(incident.truncated).unwrap_or(i64::MAX),
+        "roles": row::json(&incident.roles)?,
+        "milestones": row::json(&incident.milestones)?,
+        "earlier": row::json(&incident.earlier)?,
+        "merged_into": incident.merged_into.map(|id| id.0),
+        "asked_at": incident.asked_at.map(Time::millis),
+        "opened_at": incident.opened_at.millis(),
+        "origin": row::json(&incident.origin)?,
+    }))
 }
 
 fn severity(row: &Row, column: &str) -> Result<Severity> {

@@ -45,10 +45,15 @@ fn main() {
         println!("| alerts a body | connections | parse only, alerts/s | durable, alerts/s | ratio | p50 | p99 |");
         println!("|---|---|---|---|---|---|---|");
         for (size, connections) in [(1, 1), (1, 16), (1, 64), (100, 1), (100, 16)] {
+            let only = std::env::var("ONLY").ok();
+            if only.as_ref().is_some_and(|only| *only != format!("{size}x{connections}")) {
+                continue;
+            }
             // Each row starts with an empty store, so that none is measured against the rows of another.
             let store = Store::open(&folder.path().join(format!("{size}-{connections}.db"))).await.unwrap();
             let bot = serve(bot(store)).await;
-            let baseline = load(bare, size, connections, length).await;
+            let baseline =
+                load(bare, size, connections, if only.is_some() { Duration::from_millis(50) } else { length }).await;
             let durable = load(bot, size, connections, length).await;
             println!(
                 "| {size} | {connections} | {:.0} | {:.0} | {:.2} | {:.1} ms | {:.1} ms |",

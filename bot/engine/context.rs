@@ -33,13 +33,13 @@ pub struct View<'a> {
 impl Context<'_> {
     /// Adds to the timeline of the incident.
     pub async fn tell(&mut self, incident: IncidentId, draft: Draft) -> store::Result<EntryRef> {
-        store::timeline::append(self.tx, Chain::Incident(incident), self.now, &draft).await
+        store::timeline::append(self.tx, Chain::Incident(incident), self.now, draft).await
     }
 
     /// Adds to the incident's timeline, or to the system's if there is no incident.
     pub async fn tell_of(&mut self, incident: Option<IncidentId>, draft: Draft) -> store::Result<EntryRef> {
         let chain = incident.map_or(Chain::System, Chain::Incident);
-        store::timeline::append(self.tx, chain, self.now, &draft).await
+        store::timeline::append(self.tx, chain, self.now, draft).await
     }
 
     /// The same state, to be looked at.

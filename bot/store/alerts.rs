@@ -1,6 +1,6 @@
 //! Alerts as they stand. However many a body holds, it is read and written by the same few statements.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Reader, Result, Row, Tx,
@@ -16,46 +16,33 @@ use crate::domain::{
 pub async fn known<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
-) -> Result<BTreeMap<AlertKey, Alert>> {
+) -> Result<BTreeMap<AlertKey, Arc<Alert>>> {
     let rows = reader
         .rows(
-            "select record from alerts where key in (select value ->> 0 from json_each($1))",
-            &[(&list(&each(keys))?).into()],
+            "select record from alerts where key in (select value from json_each($1))",
+            &[(&list(&keys.into_iter().collect::<Vec<_>>())?).into()],
         )
         .await?;
     rows.iter().map(|row| alert(row).map(|alert| (alert.key.clone(), alert))).collect()
 }
 
 /// Writes these alerts as they stand.
-pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Alert>, settings: &Settings) -> Result<()> {
-    let mut rows = Vec::new();
-    for alert in alerts {
-        rows.push(serde_json::json!({
-            "key": alert.key,
-            "state": alert.state.word(),
-            "due_at": alert.due_at(settings).map(Time::millis),
-            "last_seen": alert.last_seen.millis(),
-            "record": json(alert)?,
-        }));
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    tx.execute(
-        "insert into alerts (key, state, due_at, last_seen, record) \
-         select value ->> 'key', value ->> 'state', cast(value ->> 'due_at' as bigint), \
-         cast(value ->> 'last_seen' as bigint), value ->> 'record' \
-         from json_each($1) where true \
+pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Arc<Alert>>, settings: &Settings) -> Result<()> {
+    let rows: Vec<(&Arc<Alert>, Option<Time>, String)> =
+        alerts.into_iter().map(|alert| Ok((alert, alert.due_at(settings), json(&**alert)?))).collect::<Result<_>>()?;
+    tx.insert(
+        "insert into alerts (key, state, due_at, last_seen, record) values ($1, $2, $3, $4, $5) \
          on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
          last_seen = excluded.last_seen, record = excluded.record",
-        &[(&list(&rows)?).into()],
+        rows.iter().map(|(alert, due_at, record)| {
+            [(&alert.key.0).into(), alert.state.word().into(), (*due_at).into(), alert.last_seen.into(), record.into()]
+        }),
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Up to `limit` alerts that the passing of time may have changed, those first that waited longest.
-pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Alert>> {
+pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Arc<Alert>>> {
     let rows = reader
         .rows("select record from alerts where due_at <= $1 order by due_at limit $2", &[now.into(), limit.into()])
         .await?;
@@ -108,8 +95,8 @@ pub async fn suppressions<'a>(
 ) -> Result<Vec<Suppression>> {
     let rows = reader
         .rows(
-            "select * from suppressions where alert in (select value ->> 0 from json_each($1)) order by last_at, alert, reason",
-            &[(&list(&each(keys))?).into()],
+            "select * from suppressions where alert in (select value from json_each($1)) order by last_at, alert, reason",
+            &[(&list(&keys.into_iter().collect::<Vec<_>>())?).into()],
         )
         .await?;
     rows.iter()
@@ -126,11 +113,6 @@ pub async fn suppressions<'a>(
         .collect()
 }
 
-/// A list of which each item is a list of one: both databases read those alike.
-fn each<'a>(keys: impl IntoIterator<Item = &'a AlertKey>) -> Vec<[&'a AlertKey; 1]> {
-    keys.into_iter().map(|key| [key]).collect()
-}
-
-fn alert(row: &Row) -> Result<Alert> {
-    row.json("record")
+fn alert(row: &Row) -> Result<Arc<Alert>> {
+    row.json("record").map(Arc::new)
 }

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
-use super::{Reader, Result, Row, Tx, Wake, row::list};
+use super::{Bind, Reader, Result, Row, Tx, Wake};
 use crate::domain::{ids::IncidentId, time::Time};
 
 /// What is known of a card's message.
@@ -50,13 +48,13 @@ macro_rules! select {
 #[derive(Default)]
 pub(super) struct Later(HashMap<String, Wish>);
 
-/// A wish for a card, as it is written.
-#[derive(Serialize)]
-struct Wish {
+/// A wish for a card.
+pub(super) struct Wish {
+    subject: String,
     channel: String,
-    incident: Option<i64>,
-    lane: u8,
-    at: i64,
+    incident: Option<IncidentId>,
+    is_page: bool,
+    at: Time,
 }
 
 impl Later {
@@ -64,18 +62,25 @@ impl Later {
         self.0.is_empty()
     }
 
-    /// The statement that writes them.
-    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, String)>> {
-        if self.0.is_empty() {
-            return Ok(Vec::new());
-        }
-        let wishes: Vec<(String, Wish)> = self.0.drain().collect();
-        let sql = "insert into cards (subject, channel, incident, lane, wanted, changed_at) \
-             select value ->> 0, value -> 1 ->> 'channel', cast(value -> 1 ->> 'incident' as bigint), \
-             cast(value -> 1 ->> 'lane' as bigint), 1, cast(value -> 1 ->> 'at' as bigint) from json_each($1) where true \
-             on conflict (subject) do update set wanted = cards.wanted + 1, \
-             changed_at = case when cards.wanted > cards.shown then cards.changed_at else excluded.changed_at end";
-        Ok(vec![(sql, list(&wishes)?)])
+    pub(super) fn take(&mut self) -> Vec<Wish> {
+        self.0.drain().map(|(_, wish)| wish).collect()
+    }
+}
+
+pub(super) const WANT: &str = "insert into cards (subject, channel, incident, lane, changed_at, wanted) \
+     values ($1, $2, $3, $4, $5, $6) on conflict (subject) do update set wanted = cards.wanted + 1, \
+     changed_at = case when cards.wanted > cards.shown then cards.changed_at else excluded.changed_at end";
+
+impl Wish {
+    pub(super) fn row(&self) -> [Bind<'_>; 6] {
+        [
+            (&self.subject).into(),
+            (&self.channel).into(),
+            self.incident.map(|id| id.0).into(),
+            (!self.is_page).into(),
+            self.at.into(),
+            1.into(),
+        ]
     }
 }
 
@@ -88,10 +93,11 @@ pub async fn want(
     now: Time,
 ) -> Result<()> {
     tx.later().cards.0.entry(subject.to_owned()).or_insert_with(|| Wish {
+        subject: subject.to_owned(),
         channel: channel.to_owned(),
-        incident: incident.map(|id| id.0),
-        lane: (!is_page).into(),
-        at: now.millis(),
+        incident,
+        is_page,
+        at: now,
     });
     wake(tx);
     Ok(())

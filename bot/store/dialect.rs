@@ -9,8 +9,10 @@ use std::{
 };
 
 /// In a statement: SQLite's word, and PostgreSQL's.
-const WORDS: [(&str, &str); 2] = [
-    // One row for each item of a list that is bound as JSON text; its column is `value`.
+const WORDS: [(&str, &str); 3] = [
+    // One row for each text of a list that is bound as JSON text.
+    ("select value from json_each($1)", "select value from jsonb_array_elements_text($1::jsonb)"),
+    // One row for each item of such a list; its column is `value`.
     ("json_each($1)", "jsonb_array_elements($1::jsonb)"),
     ("instr(", "strpos("),
 ];
@@ -24,16 +26,42 @@ const TYPES: [(&str, &str); 3] = [
 
 /// The statement in PostgreSQL's words. Each is translated once.
 pub(super) fn postgres(sql: &'static str) -> &'static str {
-    static KNOWN: OnceLock<RwLock<HashMap<(usize, usize), &'static str>>> = OnceLock::new();
-    let known = KNOWN.get_or_init(RwLock::default);
-    let name = (sql.as_ptr() as usize, sql.len());
-    if let Some(translated) = known.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
-        return translated;
+    static KNOWN: Known = OnceLock::new();
+    once(&KNOWN, (sql, 1), || replaced(sql, &WORDS))
+}
+
+/// The statement that writes so many rows, made from one whose `values (…)` stand for one row. Each is made once.
+pub(super) fn for_rows(sql: &'static str, count: usize) -> &'static str {
+    static KNOWN: Known = OnceLock::new();
+    once(&KNOWN, (sql, count), || repeated(sql, count))
+}
+
+/// Texts that were made, by what they were made from.
+type Known = OnceLock<RwLock<HashMap<(usize, usize, usize), &'static str>>>;
+
+fn once(known: &'static Known, (sql, count): (&'static str, usize), make: impl Fn() -> String) -> &'static str {
+    let known = known.get_or_init(RwLock::default);
+    let name = (sql.as_ptr() as usize, sql.len(), count);
+    if let Some(made) = known.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        return made;
     }
-    let translated = replaced(sql, &WORDS);
-    let translated: &'static str = if translated == sql { sql } else { translated.leak() };
-    known.write().unwrap_or_else(PoisonError::into_inner).insert(name, translated);
-    translated
+    let made = make();
+    let made: &'static str = if made == sql { sql } else { made.leak() };
+    known.write().unwrap_or_else(PoisonError::into_inner).insert(name, made);
+    made
+}
+
+fn repeated(sql: &str, count: usize) -> String {
+    let row = sql.split_once("values (").and_then(|(head, rest)| Some((head, rest.split_once(')')?)));
+    let Some((head, (row, tail))) = row else { return sql.to_owned() };
+    let width = row.matches('$').count();
+    let rows: Vec<String> = (0..count)
+        .map(|number| {
+            let binds: Vec<String> = (1..=width).map(|bind| format!("${}", number * width + bind)).collect();
+            format!("({})", binds.join(", "))
+        })
+        .collect();
+    format!("{head}values {}{tail}", rows.join(", "))
 }
 
 /// A migration in PostgreSQL's words.
@@ -43,4 +71,16 @@ pub(super) fn postgres_schema(sql: &str) -> String {
 
 fn replaced(sql: &str, words: &[(&str, &str)]) -> String {
     words.iter().fold(sql.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_becomes_many() {
+        let sql = "insert into a (b, c) values ($1, $2) on conflict (b) do nothing";
+        assert_eq!(for_rows(sql, 2), "insert into a (b, c) values ($1, $2), ($3, $4) on conflict (b) do nothing");
+        assert_eq!(for_rows(sql, 1), sql);
+    }
 }

@@ -20,7 +20,7 @@ fn draft(text: &str) -> Draft {
         actor: Actor::Person(PersonId("ana".to_owned())),
         source_at: None,
         kind: "noted".to_owned(),
-        body: serde_json::json!({ "kind": "noted", "text": text }),
+        body: serde_json::json!({ "kind": "noted", "text": text }).to_string(),
         text: text.to_owned(),
     }
 }
@@ -39,7 +39,7 @@ impl Decision for Add {
     type Answer = EntryRef;
 
     async fn decide(&self, tx: &mut Tx) -> Result<EntryRef> {
-        let entry = timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, &draft(self.0)).await?;
+        let entry = timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, draft(self.0)).await?;
         if matches!(self.1, Then::Succeed) {
             tx.wake(Wake::Delivery);
         }
@@ -266,7 +266,7 @@ proptest! {
 
             async fn decide(&self, tx: &mut Tx) -> Result<()> {
                 for text in &self.0 {
-                    timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, &draft(text)).await?;
+                    timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, draft(text)).await?;
                 }
                 Ok(())
             }

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::Serialize;
-
 use super::{
-    Reader, Result, Row, Tx,
+    Bind, Reader, Result, Row, Tx,
     row::{json, list},
     tx::legible,
 };
@@ -22,16 +20,21 @@ pub(super) struct Later {
 }
 
 /// An entry as it is written.
-#[derive(Serialize)]
-struct New {
-    chain: i64,
-    seq: i64,
-    at: i64,
-    source_at: Option<i64>,
+pub(super) struct New {
+    reference: EntryRef,
+    at: Time,
+    source_at: Option<Time>,
     actor: String,
     kind: String,
     body: String,
     text: String,
+    hash: String,
+}
+
+/// The end of a chain.
+pub(super) struct End {
+    chain: i64,
+    seq: i64,
     hash: String,
 }
 
@@ -40,30 +43,40 @@ impl Later {
         self.entries.is_empty()
     }
 
-    /// The statements that write them.
-    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, String)>> {
-        if self.entries.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// The entries, and the ends of their chains.
+    pub(super) fn take(&mut self) -> (Vec<New>, Vec<End>) {
         let entries = std::mem::take(&mut self.entries);
-        let grown: BTreeSet<i64> = entries.iter().map(|entry| entry.chain).collect();
-        let ends: Vec<_> = grown.iter().filter_map(|chain| Some((chain, self.heads.get(chain)?))).collect();
-        Ok(vec![
-            (
-                "insert into timeline (chain, seq, at, source_at, actor, kind, body, text, hash) \
-                 select cast(value ->> 'chain' as bigint), cast(value ->> 'seq' as bigint), \
-                 cast(value ->> 'at' as bigint), cast(value ->> 'source_at' as bigint), value ->> 'actor', \
-                 value ->> 'kind', value ->> 'body', value ->> 'text', value ->> 'hash' from json_each($1)",
-                list(&entries)?,
-            ),
-            (
-                "insert into chains (chain, seq, hash) \
-                 select cast(value ->> 0 as bigint), cast(value -> 1 ->> 0 as bigint), value -> 1 ->> 1 \
-                 from json_each($1) where true \
-                 on conflict (chain) do update set seq = excluded.seq, hash = excluded.hash",
-                list(&ends)?,
-            ),
-        ])
+        let grown: BTreeSet<i64> = entries.iter().map(|entry| entry.reference.chain.number()).collect();
+        let end = |chain| self.heads.get(&chain).map(|(seq, hash)| End { chain, seq: *seq, hash: hash.clone() });
+        let ends = grown.into_iter().filter_map(end).collect();
+        (entries, ends)
+    }
+}
+
+pub(super) const ADD: &str = "insert into timeline (chain, seq, at, source_at, actor, kind, body, text, hash) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+pub(super) const END: &str = "insert into chains (chain, seq, hash) values ($1, $2, $3) \
+     on conflict (chain) do update set seq = excluded.seq, hash = excluded.hash";
+
+impl New {
+    pub(super) fn row(&self) -> [Bind<'_>; 9] {
+        [
+            self.reference.chain.number().into(),
+            self.reference.seq.into(),
+            self.at.into(),
+            self.source_at.into(),
+            (&self.actor).into(),
+            (&self.kind).into(),
+            (&self.body).into(),
+            (&self.text).into(),
+            (&self.hash).into(),
+        ]
+    }
+}
+
+impl End {
+    pub(super) fn row(&self) -> [Bind<'_>; 3] {
+        [self.chain.into(), self.seq.into(), (&self.hash).into()]
     }
 }
 
@@ -93,23 +106,22 @@ pub async fn open(tx: &mut Tx, chains: impl IntoIterator<Item = Chain>) -> Resul
 }
 
 /// Adds an entry at the end of its chain and says how it is cited.
-pub async fn append(tx: &mut Tx, chain: Chain, now: Time, draft: &Draft) -> Result<EntryRef> {
+pub async fn append(tx: &mut Tx, chain: Chain, now: Time, mut draft: Draft) -> Result<EntryRef> {
     open(tx, [chain]).await?;
     let Later { heads, entries } = &mut tx.later().timeline;
     let (seq, previous) = heads.entry(chain.number()).or_default();
     *seq += 1;
     let reference = EntryRef { chain, seq: *seq };
-    let draft = &Draft { text: legible(&draft.text), ..draft.clone() };
-    *previous = chained(previous, reference, now, draft);
+    draft.text = legible(draft.text);
+    *previous = chained(previous, reference, now, &draft);
     entries.push(New {
-        chain: chain.number(),
-        seq: reference.seq,
-        at: now.millis(),
-        source_at: draft.source_at.map(Time::millis),
+        reference,
+        at: now,
+        source_at: draft.source_at,
         actor: json(&draft.actor)?,
-        kind: draft.kind.clone(),
-        body: json(&draft.body)?,
-        text: draft.text.clone(),
+        kind: draft.kind,
+        body: draft.body,
+        text: draft.text,
         hash: previous.clone(),
     });
     Ok(reference)
@@ -175,7 +187,7 @@ fn entry(row: &Row) -> Result<Entry> {
             actor: row.json("actor")?,
             source_at: row.opt_time("source_at")?,
             kind: row.text("kind")?,
-            body: row.json("body")?,
+            body: row.text("body")?,
             text: row.text("text")?,
         },
         hash: row.text("hash")?,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Reader, Result, Row, Tx, Wake, row::list};
+use super::{Bind, Reader, Result, Row, Tx, Wake, row::list};
 use crate::domain::time::Time;
 
 /// A timer.
@@ -25,31 +25,28 @@ impl Later {
         self.0.is_empty()
     }
 
-    /// The statements that write them.
-    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, String)>> {
+    /// Those to be set, and those to be taken back as JSON, if there are any.
+    pub(super) fn take(&mut self) -> Result<(Vec<Due>, Option<String>)> {
         let (mut set, mut cleared) = (Vec::new(), Vec::new());
         for ((kind, subject), at) in self.0.drain() {
             match at {
-                Some(at) => set.push((kind, subject, at.millis())),
+                Some(at) => set.push(Due { kind, subject, at }),
                 None => cleared.push((kind, subject)),
             }
         }
-        let mut statements = Vec::new();
-        if !set.is_empty() {
-            statements.push((
-                "insert into timers (kind, subject, due_at) \
-                 select value ->> 0, value ->> 1, cast(value ->> 2 as bigint) from json_each($1) where true \
-                 on conflict (kind, subject) do update set due_at = excluded.due_at",
-                list(&set)?,
-            ));
-        }
-        if !cleared.is_empty() {
-            statements.push((
-                "delete from timers where (kind, subject) in (select value ->> 0, value ->> 1 from json_each($1))",
-                list(&cleared)?,
-            ));
-        }
-        Ok(statements)
+        let cleared = if cleared.is_empty() { None } else { Some(list(&cleared)?) };
+        Ok((set, cleared))
+    }
+}
+
+pub(super) const SET: &str = "insert into timers (kind, subject, due_at) values ($1, $2, $3) \
+     on conflict (kind, subject) do update set due_at = excluded.due_at";
+pub(super) const CLEAR: &str =
+    "delete from timers where (kind, subject) in (select value ->> 0, value ->> 1 from json_each($1))";
+
+impl Due {
+    pub(super) fn row(&self) -> [Bind<'_>; 3] {
+        [(&self.kind).into(), (&self.subject).into(), self.at.into()]
     }
 }
 

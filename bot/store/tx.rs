@@ -12,6 +12,9 @@ use sqlx::{
 
 use super::{Bind, Fault, FaultKind, Result, Row, Wake, cards, dialect, timeline, timers};
 
+/// How many rows a statement writes: few statements have to be known, and none has too many values for either database.
+const AT_ONCE: [usize; 4] = [64, 16, 4, 1];
+
 /// Reads one consistent state.
 pub struct Reader {
     connection: Connection,
@@ -75,7 +78,7 @@ macro_rules! bound {
     ($sql:expr, $binds:expr) => {
         $binds.iter().fold(sqlx::query(AssertSqlSafe($sql)), |query, bind| match bind {
             Bind::Int(value) => query.bind(*value),
-            Bind::Text(value) => query.bind(value.map(legible)),
+            Bind::Text(value) => query.bind(value.map(|text| legible(text.to_owned()))),
         })
     };
 }
@@ -89,8 +92,8 @@ fn postgres(sql: &'static str, binds: &[Bind<'_>]) -> sqlx::query::Query<'static
 }
 
 /// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
-pub(super) fn legible(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+pub(super) fn legible(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 impl Reader {
@@ -111,9 +114,31 @@ impl Reader {
     /// Writes what has waited.
     async fn write_later(&mut self) -> Result<()> {
         let Later { timeline, cards, timers } = &mut self.later;
-        let statements = [timeline.take()?, cards.take()?, timers.take()?];
-        for (sql, rows) in statements.into_iter().flatten() {
-            self.run(sql, &[(&rows).into()]).await?;
+        let (entries, ends) = timeline.take();
+        let cards = cards.take();
+        let (set, cleared) = timers.take()?;
+        self.insert(timeline::ADD, entries.iter().map(timeline::New::row)).await?;
+        self.insert(timeline::END, ends.iter().map(timeline::End::row)).await?;
+        self.insert(cards::WANT, cards.iter().map(cards::Wish::row)).await?;
+        self.insert(timers::SET, set.iter().map(timers::Due::row)).await?;
+        if let Some(cleared) = cleared {
+            self.run(timers::CLEAR, &[(&cleared).into()]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows by a statement whose `values (…)` stand for one.
+    async fn insert<'a, const N: usize>(
+        &mut self,
+        sql: &'static str,
+        rows: impl Iterator<Item = [Bind<'a>; N]>,
+    ) -> Result<()> {
+        let rows: Vec<[Bind<'_>; N]> = rows.collect();
+        let mut left = rows.as_slice();
+        while let Some(count) = AT_ONCE.iter().find(|count| **count <= left.len()) {
+            let (rows, rest) = left.split_at(*count);
+            self.run(dialect::for_rows(sql, *count), rows.as_flattened()).await?;
+            left = rest;
         }
         Ok(())
     }
@@ -171,6 +196,16 @@ impl Tx {
     pub async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
         self.reader.catch_up(sql).await?;
         self.reader.run(sql, binds).await
+    }
+
+    /// Writes rows by a statement whose `values (…)` stand for one.
+    pub(super) async fn insert<'a, const N: usize>(
+        &mut self,
+        sql: &'static str,
+        rows: impl Iterator<Item = [Bind<'a>; N]>,
+    ) -> Result<()> {
+        self.reader.catch_up(sql).await?;
+        self.reader.insert(sql, rows).await
     }
 
     /// Begins a transaction.

@@ -33,7 +33,9 @@ impl Member {
     /// The alert as it stands.
     pub fn of(alert: &Alert) -> Self {
         let mut labels = alert.labels.to_string();
-        if let Some((end, _)) = labels.char_indices().nth(300) {
+        if labels.len() > 300
+            && let Some((end, _)) = labels.char_indices().nth(300)
+        {
             labels.truncate(end);
             labels.push('…');
         }
@@ -386,7 +388,7 @@ mod tests {
         };
         assert_eq!(moved("all_alerts_cleared"), "moved it from `triage` to `monitoring` (`all_alerts_cleared`)");
         assert_eq!(moved("It looks well."), "moved it from `triage` to `monitoring`: It looks well.");
-        assert_eq!(serde_json::from_value::<Event>(draft.body).unwrap(), event);
+        assert_eq!(serde_json::from_str::<Event>(&draft.body).unwrap(), event);
         assert_eq!(Draft::new(Actor::Bot, &Event::Acknowledged {}).kind, "acknowledged");
         let asked = Event::ResolutionAsked { doubts: vec![Doubt::WorstSeverity, Doubt::OpenRun] };
         assert_eq!(asked.sentence(), "asked whether it is over: it is `SEV1`; a run in it has not ended");

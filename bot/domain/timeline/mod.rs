@@ -104,8 +104,8 @@ pub struct Draft {
     pub source_at: Option<Time>,
     /// The event's `kind`.
     pub kind: String,
-    /// The event, as JSON with its `kind`.
-    pub body: serde_json::Value,
+    /// The event, as the text of a JSON object with its `kind`: the very text that is hashed.
+    pub body: String,
     /// The sentence that people read.
     pub text: String,
 }
@@ -113,8 +113,12 @@ pub struct Draft {
 impl Draft {
     /// An entry about this event. The event must serialize to an object with a `kind`, as the enums of the features do.
     pub fn new(actor: Actor, event: &impl Event) -> Self {
-        let body = serde_json::to_value(event).unwrap_or_default();
-        let kind = body.get("kind").and_then(|kind| kind.as_str()).unwrap_or("unknown").to_owned();
+        #[derive(Deserialize)]
+        struct Kind {
+            kind: String,
+        }
+        let body = serde_json::to_string(event).unwrap_or_default();
+        let kind = serde_json::from_str(&body).map_or_else(|_| "unknown".to_owned(), |Kind { kind }| kind);
         Self { actor, source_at: None, kind, body, text: event.sentence() }
     }
 
@@ -142,7 +146,7 @@ pub struct Entry {
 impl Entry {
     /// The event, if it is one of this feature's.
     pub fn event<E: Event>(&self) -> Option<E> {
-        serde_json::from_value(self.draft.body.clone()).ok()
+        serde_json::from_str(&self.draft.body).ok()
     }
 }
 
@@ -150,18 +154,19 @@ impl Entry {
 ///
 /// SHA-256 over the fields as one JSON array, so that no two entries can run together into the same bytes.
 pub fn chained(previous: &str, reference: EntryRef, at: Time, draft: &Draft) -> String {
-    let fields = serde_json::json!([
+    let fields = (
         previous,
         reference.chain.number(),
         reference.seq,
         at.millis(),
         draft.source_at.map(Time::millis),
-        draft.actor,
-        draft.kind,
-        draft.body.to_string(),
-        draft.text,
-    ]);
-    hex::encode(Sha256::digest(fields.to_string().as_bytes()))
+        &draft.actor,
+        &draft.kind,
+        &draft.body,
+        &draft.text,
+    );
+    // None of these fails to be written: they are texts and numbers.
+    hex::encode(Sha256::digest(serde_json::to_vec(&fields).unwrap_or_default()))
 }
 
 /// Where a chain no longer fits together.

@@ -130,10 +130,10 @@ fn tell(context: &Context<'_>, change: &Change, truncated: u64) -> Option<News> 
     let matters = change.what.moves() || matches!(change.what, What::FlappingStarted | What::FlappingEnded);
     (matters || truncated > 0).then(|| News {
         what: change.what,
-        alert: change.alert.clone(),
+        alert: Arc::clone(&change.alert),
         source: change.source.clone(),
         source_at: change.source_at,
-        decision: routes::choose(&context.rules.routes, &context.rules.default_route, &change.alert.labels),
+        decision: Arc::new(routes::choose(&context.rules.routes, &context.rules.default_route, &change.alert.labels)),
         truncated,
     })
 }

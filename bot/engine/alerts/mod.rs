@@ -3,6 +3,8 @@
 pub mod decide;
 pub mod lane;
 
+use std::sync::Arc;
+
 use crate::{
     domain::{
         alerts::{Alert, What},
@@ -18,13 +20,13 @@ pub struct News {
     /// What happened.
     pub what: What,
     /// The alert as it stands after it.
-    pub alert: Alert,
+    pub alert: Arc<Alert>,
     /// The source whose statement caused it; none if it was the passing of time.
     pub source: Option<String>,
     /// When it happened by the source's clock, if the source says so.
     pub source_at: Option<Time>,
     /// Where the alert goes, and why.
-    pub decision: Decision,
+    pub decision: Arc<Decision>,
     /// How many alerts the same delivery left out and names nowhere.
     pub truncated: u64,
 }

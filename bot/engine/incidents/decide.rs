@@ -1,6 +1,6 @@
 //! What alerts and the passing of time do to incidents.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 
@@ -165,8 +165,8 @@ impl Desk {
         if !goes_on {
             self.told.push(News::Fired {
                 incident: id,
-                alert: Box::new(item.alert.clone()),
-                decision: Box::new(item.decision.clone()),
+                alert: Arc::clone(&item.alert),
+                decision: Arc::clone(&item.decision),
                 is_new_incident: before.is_none() && is_opener(grouping),
             });
         }
@@ -187,7 +187,7 @@ impl Desk {
         };
         self.put(Some(before.state), member)?;
         self.file(id)?.quiets(item, context);
-        self.told.push(News::Cleared { incident: id, alert: Box::new(item.alert.clone()) });
+        self.told.push(News::Cleared { incident: id, alert: Arc::clone(&item.alert) });
         Ok(())
     }
 

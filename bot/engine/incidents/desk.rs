@@ -102,7 +102,9 @@ impl Desk {
         if news.is_empty() {
             return Ok(desk);
         }
-        let keys: BTreeSet<&AlertKey> = news.iter().map(|item| &item.alert.key).collect();
+        // What fires for the first time is in no incident yet, and most of a storm is that.
+        let known = news.iter().filter(|item| item.what != What::Fired);
+        let keys: BTreeSet<&AlertKey> = known.map(|item| &item.alert.key).collect();
         let members = incidents::of_alerts(context.tx, keys).await?;
         desk.members = members.into_iter().map(|member| (member.key.clone(), member)).collect();
         let groups: BTreeSet<String> =

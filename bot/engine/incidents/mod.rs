@@ -13,6 +13,8 @@ mod responses;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::{
     domain::{alerts::Alert, ids::IncidentId, incidents::Phase, routes::Decision},
     engine::{chat::Lookup, features::Feature},
@@ -26,9 +28,9 @@ pub enum News {
         /// The incident.
         incident: IncidentId,
         /// The alert as it stands.
-        alert: Box<Alert>,
+        alert: Arc<Alert>,
         /// Where the alert goes, and why.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
         /// Whether the alert opened it.
         is_new_incident: bool,
     },
@@ -37,7 +39,7 @@ pub enum News {
         /// The incident.
         incident: IncidentId,
         /// The alert as it stands.
-        alert: Box<Alert>,
+        alert: Arc<Alert>,
     },
     /// It was moved.
     PhaseMoved {

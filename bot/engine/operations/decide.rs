@@ -38,7 +38,7 @@ pub async fn edited(context: &mut Context<'_>, edit: &Edit) -> store::Result<()>
         events.push(Event::RulesFlawed { files, problems });
     }
     for event in events {
-        timeline::append(context.tx, Chain::System, context.now, &Draft::new(Actor::Bot, &event)).await?;
+        timeline::append(context.tx, Chain::System, context.now, Draft::new(Actor::Bot, &event)).await?;
     }
     let Some(message) = message(edit) else { return Ok(()) };
     let channel = context.rules.default_channel.clone();

@@ -34,7 +34,7 @@ pub(super) async fn order(
         return Ok(None);
     }
     let event = Event::HaltOrdered { scope: scope.to_owned(), reason: reason.to_owned() };
-    timeline::append(context.tx, Chain::System, context.now, &Draft::new(actor.clone(), &event)).await?;
+    timeline::append(context.tx, Chain::System, context.now, Draft::new(actor.clone(), &event)).await?;
     let mut held = 0;
     for run in runs::open(context.tx).await? {
         let is_covered = scope == EVERYTHING || scope == run.target.service;
@@ -97,6 +97,6 @@ pub(super) async fn lift(
     }
     let event = Event::HaltLifted { scope: scope.to_owned(), reason: Some(reason.to_owned()) };
     let draft = Draft::new(Actor::Person(person.clone()), &event);
-    timeline::append(context.tx, Chain::System, context.now, &draft).await?;
+    timeline::append(context.tx, Chain::System, context.now, draft).await?;
     Ok(true)
 }

@@ -124,9 +124,10 @@ fn decides(event: &Event) -> bool {
 }
 
 /// Why something was decided: a reason, how an alert was grouped, or what the doubts are.
-fn reason(entry: &Entry) -> Option<&Value> {
+fn reason(entry: &Entry) -> Option<Value> {
+    let mut event: Value = serde_json::from_str(&entry.draft.body).ok()?;
     let fields = ["reason", "grouping", "doubts"].iter();
-    fields.filter_map(|field| entry.draft.body.get(field)).find(|value| !value.is_null())
+    fields.filter_map(|field| event.get_mut(field).map(Value::take)).find(|value| !value.is_null())
 }
 
 /// The stable code of the decision, if it has one.

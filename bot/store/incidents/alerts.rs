@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::severity;
 use crate::{
     domain::{
@@ -57,64 +55,38 @@ pub struct Changed {
     pub member: Membership,
 }
 
-/// A membership as it is written.
-#[derive(Serialize)]
-struct Written<'a> {
-    incident: i64,
-    key: &'a AlertKey,
-    name: &'a str,
-    severity: i64,
-    episode: u32,
-    state: &'static str,
-    flapping: u8,
-    quiet: u8,
-    joined: i64,
-    fired: i64,
-    cleared: Option<i64>,
-    cleared_in: Option<String>,
-    silent: Option<i64>,
-}
-
-impl<'a> From<&'a Membership> for Written<'a> {
-    fn from(member: &'a Membership) -> Self {
-        Self {
-            incident: member.incident.0,
-            key: &member.key,
-            name: &member.name,
-            severity: member.severity.number(),
-            episode: member.episode,
-            state: member.state.word(),
-            flapping: member.is_flapping.into(),
-            quiet: member.is_quiet.into(),
-            joined: member.joined_at.millis(),
-            fired: member.fired_at.millis(),
-            cleared: member.cleared_at.map(Time::millis),
-            cleared_in: member.cleared_in.map(|entry| entry.to_string()),
-            silent: member.silent_since.map(Time::millis),
-        }
-    }
-}
-
 /// Writes how alerts stand in their incidents, and keeps the incidents' counts; when an alert joined is kept.
 pub async fn put_alerts(tx: &mut Tx, changed: &[Changed]) -> Result<()> {
     if changed.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Written<'_>> = changed.iter().map(|changed| (&changed.member).into()).collect();
-    tx.execute(
+    let cleared_in: Vec<Option<String>> =
+        changed.iter().map(|changed| changed.member.cleared_in.map(|entry| entry.to_string())).collect();
+    tx.insert(
         "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
          joined_at, fired_at, cleared_at, cleared_in, silent_since) \
-         select cast(value ->> 'incident' as bigint), value ->> 'key', value ->> 'name', \
-         cast(value ->> 'severity' as bigint), cast(value ->> 'episode' as bigint), value ->> 'state', \
-         cast(value ->> 'flapping' as bigint), cast(value ->> 'quiet' as bigint), \
-         cast(value ->> 'joined' as bigint), cast(value ->> 'fired' as bigint), \
-         cast(value ->> 'cleared' as bigint), value ->> 'cleared_in', cast(value ->> 'silent' as bigint) \
-         from json_each($1) where true \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
          on conflict (incident, alert_key) do update set name = excluded.name, severity = excluded.severity, \
          episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
          is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
          cleared_in = excluded.cleared_in, silent_since = excluded.silent_since",
-        &[(&list(&rows)?).into()],
+        changed.iter().zip(&cleared_in).map(|(Changed { member, .. }, cleared_in)| {
+            [
+                member.incident.0.into(),
+                (&member.key.0).into(),
+                (&member.name).into(),
+                member.severity.number().into(),
+                i64::from(member.episode).into(),
+                member.state.word().into(),
+                member.is_flapping.into(),
+                member.is_quiet.into(),
+                member.joined_at.into(),
+                member.fired_at.into(),
+                member.cleared_at.into(),
+                cleared_in.as_deref().into(),
+                member.silent_since.into(),
+            ]
+        }),
     )
     .await?;
     let mut counts: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
@@ -153,11 +125,15 @@ pub async fn of_alerts<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
 ) -> Result<Vec<Membership>> {
-    let keys: Vec<_> = keys.into_iter().map(|key| [key]).collect();
+    let keys: Vec<&AlertKey> = keys.into_iter().collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = reader
         .rows(
-            "select a.* from json_each($1) cross join incident_alerts a where a.alert_key = value ->> 0 and a.incident = \
-             (select max(incident) from incident_alerts where alert_key = value ->> 0)",
+            "select a.* from (select value from json_each($1)) as asked cross join incident_alerts a \
+             where a.alert_key = value and a.incident = \
+             (select max(incident) from incident_alerts where alert_key = value)",
             &[(&list(&keys)?).into()],
         )
         .await?;

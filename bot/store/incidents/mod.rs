@@ -173,12 +173,15 @@ pub async fn by_groups<'a>(
     groups: impl IntoIterator<Item = &'a str>,
     limit: i64,
 ) -> Result<Vec<(String, IncidentId)>> {
-    let groups: Vec<[&str; 1]> = groups.into_iter().map(|group| [group]).collect();
+    let groups: Vec<&str> = groups.into_iter().collect();
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = reader
         .rows(
-            "select g.group_key, g.incident from json_each($1) cross join incident_groups g \
-             where g.group_key = value ->> 0 and g.incident >= coalesce((select incident from incident_groups \
-             where group_key = value ->> 0 order by incident desc limit 1 offset $2), 0) order by g.incident desc",
+            "select g.group_key, g.incident from (select value from json_each($1)) as asked \
+             cross join incident_groups g where g.group_key = value and g.incident >= coalesce((select incident \
+             from incident_groups where group_key = value order by incident desc limit 1 offset $2), 0) order by g.incident desc",
             &[(&row::list(&groups)?).into(), (limit - 1).into()],
         )
         .await?;

@@ -3,7 +3,7 @@
 //! Only an explicit statement resolves an alert; a deadline that passes makes it stale. A statement about an episode
 //! that is known to be over changes nothing, however late it comes. Every change of state is told as a [`Change`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Change {
     /// What happened.
     pub what: What,
     /// The alert as it stands after it.
-    pub alert: Alert,
+    pub alert: Arc<Alert>,
     /// The source whose statement caused it; none if it was the passing of time.
     pub source: Option<String>,
     /// When it happened by the source's clock, if the source says so.
@@ -89,14 +89,21 @@ pub struct Changes {
     /// What happened, in order: at least one for each statement.
     pub list: Vec<Change>,
     /// The alerts to be written, as they stand after all of it.
-    pub alerts: BTreeMap<AlertKey, Alert>,
+    pub alerts: BTreeMap<AlertKey, Arc<Alert>>,
 }
 
 impl Changes {
     fn tell(&mut self, what: What, alert: &Alert, cause: Option<(&Signal, Option<Time>)>) {
         let source = cause.map(|(signal, _)| signal.source.clone());
         let source_at = cause.and_then(|(_, at)| at);
-        self.list.push(Change { what, alert: alert.clone(), source, source_at });
+        self.list.push(Change { what, alert: Arc::new(alert.clone()), source, source_at });
+    }
+
+    /// Keeps the alert as it stands, which the last change has told.
+    fn keep_last(&mut self) {
+        if let Some(Change { alert, .. }) = self.list.last() {
+            self.alerts.insert(alert.key.clone(), Arc::clone(alert));
+        }
     }
 
     fn calm(&mut self, alert: &mut Alert, now: Time, settings: &Settings) {
@@ -112,7 +119,7 @@ impl Changes {
 ///
 /// `known` need only hold the alerts that the statements are about. Folding all at once or one after the other comes to
 /// the same.
-pub fn fold(known: &BTreeMap<AlertKey, Alert>, signals: &[Signal], now: Time, settings: &Settings) -> Changes {
+pub fn fold(known: &BTreeMap<AlertKey, Arc<Alert>>, signals: &[Signal], now: Time, settings: &Settings) -> Changes {
     let mut changes = Changes::default();
     for signal in signals {
         take(&mut changes, known, signal, now, settings);
@@ -122,18 +129,18 @@ pub fn fold(known: &BTreeMap<AlertKey, Alert>, signals: &[Signal], now: Time, se
 
 /// What the passing of time does to these alerts: silence makes them stale, quiet ends flapping, and a doubted firing
 /// that nobody took back counts.
-pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
+pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Arc<Alert>>, now: Time, settings: &Settings) -> Changes {
     let mut changes = Changes::default();
     for before in alerts {
-        let mut alert = before.clone();
+        let mut alert = Alert::clone(before);
         changes.calm(&mut alert, now, settings);
         believe(&mut changes, &mut alert, (now, settings));
         if alert.deadline().is_some_and(|deadline| deadline <= now) {
             alert.state = AlertState::Stale;
             settle(&mut changes, What::WentStale, &mut alert, None, (now, settings));
         }
-        if alert != *before {
-            changes.alerts.insert(alert.key.clone(), alert);
+        if alert != **before {
+            changes.alerts.insert(alert.key.clone(), Arc::new(alert));
         }
     }
     changes
@@ -142,25 +149,31 @@ pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, setting
 /// Gives sources one more window after nobody could be heard: the bot was down, or nothing could be written.
 ///
 /// To be called before anything else is folded or swept, with all alerts that are due.
-pub fn after_deafness<'a>(alerts: impl IntoIterator<Item = &'a Alert>, now: Time, settings: &Settings) -> Changes {
+pub fn after_deafness<'a>(alerts: impl IntoIterator<Item = &'a Arc<Alert>>, now: Time, settings: &Settings) -> Changes {
     let mut changes = Changes::default();
     for before in alerts {
         if before.deadline().is_none_or(|deadline| deadline > now) {
             continue;
         }
-        let mut alert = before.clone();
+        let mut alert = Alert::clone(before);
         let usual = settings.silent_after(&alert.source);
         for voice in alert.voices.values_mut().filter(|voice| voice.firing && voice.deadline <= now) {
             let own = voice.ends_at.map(|ends_at| ends_at.since(voice.heard_at)).filter(|window| !window.is_zero());
             voice.deadline = now + own.unwrap_or(usual);
         }
         changes.tell(What::Extended, &alert, None);
-        changes.alerts.insert(alert.key.clone(), alert);
+        changes.keep_last();
     }
     changes
 }
 
-fn take(changes: &mut Changes, known: &BTreeMap<AlertKey, Alert>, signal: &Signal, now: Time, settings: &Settings) {
+fn take(
+    changes: &mut Changes,
+    known: &BTreeMap<AlertKey, Arc<Alert>>,
+    signal: &Signal,
+    now: Time,
+    settings: &Settings,
+) {
     let key = settings.replica_labels.key(&signal.labels);
     let before = changes.alerts.get(&key).or_else(|| known.get(&key));
     let Some(before) = before else {
@@ -169,20 +182,20 @@ fn take(changes: &mut Changes, known: &BTreeMap<AlertKey, Alert>, signal: &Signa
             Says::Firing { ends_at } => {
                 let what = fire(&mut alert, signal, ends_at, now, settings);
                 settle(changes, what, &mut alert, Some((signal, signal.starts_at)), (now, settings));
-                changes.alerts.insert(alert.key.clone(), alert);
+                changes.keep_last();
             }
             Says::Resolved { at } => changes.tell(What::ResolvedUnknown, &alert, Some((signal, at))),
         }
         return;
     };
-    let mut alert = before.clone();
+    let mut alert = Alert::clone(before);
     changes.calm(&mut alert, now, settings);
     let (what, source_at) = match signal.says {
         Says::Firing { ends_at } => (fire(&mut alert, signal, ends_at, now, settings), signal.starts_at),
         Says::Resolved { at } => (resolve(&mut alert, signal, at, now, settings), at),
     };
     settle(changes, what, &mut alert, Some((signal, source_at)), (now, settings));
-    changes.alerts.insert(alert.key.clone(), alert);
+    changes.keep_last();
 }
 
 /// Counts and tells a change, and whether it makes the alert flap.

@@ -33,7 +33,7 @@ fn resolved(starts: i64, ended: i64) -> Signal {
 }
 
 /// Plays statements at their minutes; gives what happened and the alert at the end.
-fn play(story: &[(i64, Signal)]) -> (Vec<What>, Alert) {
+fn play(story: &[(i64, Signal)]) -> (Vec<What>, Arc<Alert>) {
     let mut known = BTreeMap::new();
     let mut told = Vec::new();
     for (minute, signal) in story {
@@ -278,7 +278,7 @@ proptest! {
 
     #[test]
     fn no_state_changes_untold_and_only_a_statement_resolves(story in any_story()) {
-        let mut known: BTreeMap<AlertKey, Alert> = BTreeMap::new();
+        let mut known: BTreeMap<AlertKey, Arc<Alert>> = BTreeMap::new();
         for (minute, signals) in story {
             let swept = sweep(known.values(), at(minute), &settings());
             prop_assert!(swept.list.iter().all(|change| change.what != What::Resolved));

@@ -1,8 +1,10 @@
 -- Alerts as they stand, and what was said of them that changed nothing.
 
 -- The record is the whole alert; the other columns are what is looked up by.
+-- The id is the store's own: rows about an alert stand in its order, where keys would scatter them over the whole table.
 create table alerts (
-    key text not null primary key,
+    id integer not null primary key autoincrement,
+    key text not null unique,
     state text not null check (state in ('firing', 'resolved', 'stale')),
     -- When the passing of time may change it.
     due_at integer,

@@ -49,6 +49,7 @@ create index incident_groups_by_incident on incident_groups (incident);
 -- is_quiet: the incident was declined, and the alert has not resolved since. cleared_in: the entry that says so.
 create table incident_alerts (
     incident integer not null references incidents (id),
+    alert integer not null,
     alert_key text not null,
     name text not null,
     severity integer not null,
@@ -61,8 +62,8 @@ create table incident_alerts (
     cleared_at integer,
     cleared_in text,
     silent_since integer,
-    primary key (incident, alert_key)
-) strict;
+    primary key (incident, alert)
+) strict, without rowid;
 
-create index incident_alerts_by_key on incident_alerts (alert_key, incident);
+create index incident_alerts_by_alert on incident_alerts (alert, incident);
 create index incident_alerts_cleared on incident_alerts (incident, cleared_at) where cleared_at is not null;

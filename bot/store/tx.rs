@@ -137,7 +137,7 @@ impl Reader {
         let mut left = rows.as_slice();
         while let Some(count) = AT_ONCE.iter().find(|count| **count <= left.len()) {
             let (rows, rest) = left.split_at(*count);
-            self.run(dialect::for_rows(sql, *count), rows.as_flattened()).await?;
+            self.run_rows(sql, *count, rows.as_flattened()).await?;
             left = rest;
         }
         Ok(())
@@ -149,6 +149,14 @@ impl Reader {
             Own::Postgres(own) => postgres(sql, binds).execute(own).await.map(|done| done.rows_affected()),
         };
         changed.map_err(|error| explain(error, sql))
+    }
+
+    async fn run_rows(&mut self, sql: &'static str, count: usize, binds: &[Bind<'_>]) -> Result<()> {
+        let done = match self.connection.own() {
+            Own::Sqlite(own) => sqlite(dialect::for_rows(sql, count, true), binds).execute(own).await.map(drop),
+            Own::Postgres(own) => bound!(dialect::for_rows(sql, count, false), binds).execute(own).await.map(drop),
+        };
+        done.map_err(|error| explain(error, sql))
     }
 
     /// All rows of a query.

@@ -44,10 +44,12 @@ pub(super) struct Desk {
 /// One incident on the desk.
 pub(super) struct File {
     pub(super) incident: Incident,
+    /// Both as the decision found them.
+    found: (Incident, Counts),
     /// How its alerts stand, with what this decision has found.
     pub(super) counts: Counts,
     /// Whether this decision opened it.
-    pub(super) is_new: bool,
+    is_new: bool,
     /// What this decision has found about its alerts.
     pub(super) latest: Latest,
     /// Why people are paged.
@@ -68,8 +70,13 @@ pub(super) enum Latest {
 }
 
 impl File {
-    pub(super) fn of(incident: Incident, counts: Counts) -> Self {
-        Self { incident, counts, is_new: false, latest: Latest::Nothing, page: None }
+    fn of(incident: Incident, counts: Counts) -> Self {
+        Self { found: (incident.clone(), counts), incident, counts, is_new: false, latest: Latest::Nothing, page: None }
+    }
+
+    /// One that this decision opened; its alert has yet to join.
+    pub(super) fn of_new(incident: Incident, page: Option<&'static str>) -> Self {
+        Self { is_new: true, page, ..Self::of(incident, Counts::default()) }
     }
 
     /// Something was told in it, so its card changes.
@@ -196,7 +203,10 @@ impl Desk {
             let id = file.incident.id;
             if file.counts.firing > 0 {
                 file.incident.asked_at = None;
-                timers::clear(context.tx, QUIET, &id.to_string()).await?;
+                // While something fires, no quiet is counted.
+                if file.found.1.firing == 0 {
+                    timers::clear(context.tx, QUIET, &id.to_string()).await?;
+                }
             } else if file.incident.phase.is_open() && file.latest == Latest::Quieted {
                 if file.counts.are_cleared() {
                     self.told.extend(monitor(context, &mut file.incident).await?);
@@ -211,7 +221,8 @@ impl Desk {
             }
             acts::show(context, &file.incident, file.page.is_some()).await?;
         }
-        incidents::save(context.tx, self.files.values().map(|file| &file.incident)).await?;
+        let changed = self.files.values().filter(|file| file.is_new || file.incident != file.found.0);
+        incidents::save(context.tx, changed.map(|file| &file.incident)).await?;
         Ok(self.told)
     }
 }

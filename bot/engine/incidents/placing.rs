@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{
         ids::IncidentId,
-        incidents::{Counts, Event, Grouping, Incident, Mark, Milestone, Milestones, OnFire, Origin, Phase, resolving},
+        incidents::{Event, Grouping, Incident, Mark, Milestone, Milestones, OnFire, Origin, Phase, resolving},
         people::Actor,
         routes::{self, Join, OpenGroup, Reason},
         timeline::Draft,
@@ -136,7 +136,7 @@ impl Desk {
             Reason::Matched => None,
         };
         let id = incident.id;
-        self.opened(File { is_new: true, page, ..File::of(incident, Counts::default()) });
+        self.opened(File::of_new(incident, page));
         Ok(id)
     }
 }

@@ -64,9 +64,9 @@ pub async fn put_alerts(tx: &mut Tx, changed: &[Changed]) -> Result<()> {
         changed.iter().map(|changed| changed.member.cleared_in.map(|entry| entry.to_string())).collect();
     tx.insert(
         "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
-         joined_at, fired_at, cleared_at, cleared_in, silent_since) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-         on conflict (incident, alert_key) do update set name = excluded.name, severity = excluded.severity, \
+         joined_at, fired_at, cleared_at, cleared_in, silent_since, alert) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, (select id from alerts where key = $14)) \
+         on conflict (incident, alert) do update set name = excluded.name, severity = excluded.severity, \
          episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
          is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
          cleared_in = excluded.cleared_in, silent_since = excluded.silent_since",
@@ -85,6 +85,7 @@ pub async fn put_alerts(tx: &mut Tx, changed: &[Changed]) -> Result<()> {
                 member.cleared_at.into(),
                 cleared_in.as_deref().into(),
                 member.silent_since.into(),
+                (&member.key.0).into(),
             ]
         }),
     )
@@ -131,9 +132,9 @@ pub async fn of_alerts<'a>(
     }
     let rows = reader
         .rows(
-            "select a.* from (select value from json_each($1)) as asked cross join incident_alerts a \
-             where a.alert_key = value and a.incident = \
-             (select max(incident) from incident_alerts where alert_key = value)",
+            "select m.* from alerts a join incident_alerts m on m.alert = a.id and m.incident = \
+             (select max(incident) from incident_alerts where alert = a.id) \
+             where a.key in (select value from json_each($1))",
             &[(&list(&keys)?).into()],
         )
         .await?;
@@ -143,7 +144,10 @@ pub async fn of_alerts<'a>(
 /// The alert in this incident.
 pub async fn alert_in(reader: &mut Reader, id: IncidentId, key: &AlertKey) -> Result<Option<Membership>> {
     let row = reader
-        .row("select * from incident_alerts where incident = $1 and alert_key = $2", &[id.0.into(), (&key.0).into()])
+        .row(
+            "select * from incident_alerts where incident = $1 and alert = (select id from alerts where key = $2)",
+            &[id.0.into(), (&key.0).into()],
+        )
         .await?;
     row.as_ref().map(membership).transpose()
 }
@@ -238,10 +242,10 @@ pub async fn end_quiet(tx: &mut Tx, id: IncidentId) -> Result<()> {
 pub async fn move_alerts(tx: &mut Tx, from: IncidentId, into: IncidentId) -> Result<u64> {
     let moved = tx
         .execute(
-            "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
-             joined_at, fired_at, cleared_at, cleared_in, silent_since) select $2, alert_key, name, severity, episode, state, \
+            "insert into incident_alerts (incident, alert, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
+             joined_at, fired_at, cleared_at, cleared_in, silent_since) select $2, alert, alert_key, name, severity, episode, state, \
              is_flapping, 0, joined_at, fired_at, cleared_at, cleared_in, silent_since from incident_alerts where incident = $1 \
-             on conflict (incident, alert_key) do update set episode = excluded.episode, state = excluded.state, \
+             on conflict (incident, alert) do update set episode = excluded.episode, state = excluded.state, \
              is_flapping = excluded.is_flapping, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
              cleared_in = excluded.cleared_in, silent_since = excluded.silent_since where excluded.episode >= incident_alerts.episode",
             &[from.0.into(), into.0.into()],

@@ -14,6 +14,7 @@ pub(crate) mod discord;
 pub(crate) mod outside;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
+pub(crate) mod replicas;
 mod runbooks;
 mod runs;
 pub(crate) mod shell;

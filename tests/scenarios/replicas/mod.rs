@@ -1,5 +1,7 @@
 //! Several processes on one database: all take alerts and commands, one leads, and any of them may be gone.
 
+mod chaos;
+
 use std::time::{Duration, Instant};
 
 use crate::world::{

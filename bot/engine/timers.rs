@@ -142,6 +142,25 @@ mod tests {
         }
     }
 
+    /// While a newer version takes the place of this one, both are at work, and it may be this one that fires timers.
+    #[tokio::test]
+    async fn a_timer_that_only_a_newer_version_knows_is_left_to_it() {
+        struct Set(Time);
+        impl Decision for Set {
+            type Answer = ();
+
+            async fn decide(&self, tx: &mut Tx) -> store::Result<()> {
+                timers::set(tx, "of-the-future", "x", self.0).await
+            }
+        }
+        let trial = Trial::new(Rules::default()).await;
+        trial.engine.store().decide(Set(trial.engine.now())).await.unwrap();
+        let mut bell = Bell { engine: Arc::clone(&trial.engine), deaf_since: None };
+        bell.look().await.unwrap();
+        let left = timers::of_kind(&mut trial.engine.read().await.unwrap(), "of-the-future").await.unwrap();
+        assert_eq!(left.len(), 1);
+    }
+
     #[tokio::test]
     async fn a_timer_that_breaks_does_not_stop_those_behind_it() {
         let trial = Trial::new(Rules::default()).await;

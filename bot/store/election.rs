@@ -5,7 +5,11 @@
 //! is safe also while a former one, which hung and has not noticed yet, does it too. That one stops by its own clock
 //! before the server lets another lead.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use sqlx::{
     PgPool,
@@ -24,6 +28,8 @@ const TURN: Duration = Duration::from_secs(1);
 /// How long a process leads after it last asked. The server ends the session of one that is silent for 10 s, counted from
 /// later than this, and only then can another lead.
 const LEAD: Duration = Duration::from_secs(8);
+/// How many milliseconds clocks may differ before somebody is told.
+const CLOCKS_APART: u64 = 2_000;
 /// Ends the session of a process that shows no sign of life; PostgreSQL 14 is the first that knows it.
 /// <https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT>
 const SILENT: [(&str, &str); 1] = [("idle_session_timeout", "10s")];
@@ -179,7 +185,21 @@ impl Seat {
         // Whatever was said before was not heard.
         self.wakes.all();
         self.ask(&mut session).await?;
+        self.compare_clocks(&mut session).await?;
         Ok(session)
+    }
+
+    /// Warns of a clock that differs from the server's: leases are told by the clocks of the processes that hold them.
+    async fn compare_clocks(&self, session: &mut Session) -> Result<()> {
+        let asking = sqlx::query_scalar("select cast(extract(epoch from clock_timestamp()) * 1000 as bigint)");
+        let unanswered = || Fault::new(FaultKind::Unreachable, "no answer");
+        let theirs: i64 = timeout(LEAD, asking.fetch_one(&mut session.listener)).await.map_err(|_| unanswered())??;
+        let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let apart = i64::try_from(ours).unwrap_or(i64::MAX).saturating_sub(theirs);
+        if apart.unsigned_abs() > CLOCKS_APART {
+            tracing::warn!(milliseconds = apart, "this machine's clock is not the server's: keep both in step");
+        }
+        Ok(())
     }
 
     /// Asks for the lead, which also shows that this process lives. Whoever has it gets it again.

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::get};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::held;
 
@@ -22,6 +22,7 @@ type Done = Arc<Mutex<BTreeMap<String, usize>>>;
 pub(crate) struct Effects {
     url: String,
     done: Done,
+    is_held: watch::Sender<bool>,
 }
 
 impl Effects {
@@ -29,15 +30,21 @@ impl Effects {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let done = Done::default();
-        let routes = Router::new().route("/effects", get(list).post(make)).with_state(Arc::clone(&done));
+        let (done, is_held) = (Done::default(), watch::Sender::new(false));
+        let state = (Arc::clone(&done), is_held.clone());
+        let routes = Router::new().route("/effects", get(list).post(make)).with_state(state);
         tokio::spawn(async { axum::serve(listener, routes).await.unwrap() });
-        Self { url, done }
+        Self { url, done, is_held }
     }
 
     /// Where it is reached.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Answers nobody who has something done, for as long as it is told to.
+    pub(crate) fn holds(&self, is_held: bool) {
+        self.is_held.send_replace(is_held);
     }
 
     /// What was done, by its key, and how often it was asked for.
@@ -46,13 +53,14 @@ impl Effects {
     }
 }
 
-async fn list(State(done): State<Done>) -> Json<Value> {
+async fn list(State((done, _)): State<(Done, watch::Sender<bool>)>) -> Json<Value> {
     Json(json!({ "keys": held(&done).keys().collect::<Vec<_>>() }))
 }
 
-async fn make(State(done): State<Done>, headers: HeaderMap) -> Json<Value> {
+async fn make(State((done, is_held)): State<(Done, watch::Sender<bool>)>, headers: HeaderMap) -> Json<Value> {
     let key = headers["idempotency-key"].to_str().unwrap().to_owned();
     *held(&done).entry(key).or_default() += 1;
     tokio::time::sleep(WORK).await; // bounded: it is part of what the target is
+    drop(is_held.subscribe().wait_for(|is_held| !is_held).await);
     Json(json!({}))
 }

@@ -23,6 +23,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use sqlx::Connection as _;
 
+use super::{EFFECT, guild};
 use crate::world::{
     Config, World, alert,
     config::{SOURCE_TOKEN, token_of},
@@ -62,17 +63,6 @@ steps:
     action: announce
     with: { text: "the chaos of {{ name }} is over" }
 "#;
-/// One that is looked for where it is in doubt.
-const EFFECT: &str = r#"action: http
-    with: { method: POST, url: "URL/effects" }
-    timeout: 10s
-    irreversible: true
-    probe:
-      action: http
-      with: { url: "URL/effects", extract: { made: "response.json.keys.filter(k, k == step.key)" } }
-      settle: 1s
-      found: "size(output.made) > 0""#;
-
 /// Counts in the database what nobody may write.
 const AUDIT: &str = "
     create table audit (what text not null);
@@ -143,19 +133,10 @@ async fn survive(number: usize) {
 
 impl Chaos {
     async fn prepare(cluster: Cluster, number: usize) -> Self {
-        let discord = Discord::start();
-        discord.lifts_rate_limits();
-        let channel = discord.add_channel("incidents");
-        let text = format!(
-            "[discord]\ntoken = {{ file = \"secrets/discord\" }}\napplication = \"{}\"\nguild = \"{}\"\napi_url = \"{}\"\n\n\
-             [discord.channels]\nincidents = \"{channel}\"\n\n",
-            discord.application(),
-            discord.guild(),
-            discord.url(),
-        );
+        let (discord, config) = guild(Config::default());
         let effects = Effects::start().await;
         let runbook: &'static str = RUNBOOK.replace("EFFECT", EFFECT).replace("URL", effects.url()).leak();
-        let config = Config::default().with(&text).runbook(runbook);
+        let config = config.runbook(runbook);
         let database = cluster.database().await;
         let (world, members) = replicas::on(cluster.address(), &database, &config, number).await;
         for member in &members {

@@ -1,4 +1,5 @@
-//! Firewarden: incident response and deployment automation, steered from chat. One binary and one database file.
+//! Firewarden: incident response and deployment automation, steered from chat. One binary and one database file; or several
+//! processes on one database.
 //!
 //! This page is the architecture: what the parts are, which way they point, and what holds everywhere. Where an
 //! invariant can be checked, `tests/tidy/` checks it.
@@ -19,6 +20,10 @@
 //!   engine::chat::delivery  posts once and in order, cards at their newest revision
 //!   engine::timers          what is due: silence, quiet, waits, expiries
 //! ```
+//!
+//! Of several processes on one database each does all of this but for two things, which the one that leads does for all
+//! ([`store::Lead`]): it connects to the chat and delivers, and it fires timers. Their decisions happen one after the
+//! other, whoever makes them, so nothing above the store has to know of the others; a commit wakes the workers of all.
 //!
 //! A slash command, a button or a line typed at the console goes the same way, as `Input::Command`.
 //!
@@ -48,6 +53,8 @@
 //!   transaction while it acts.
 //! - **Nothing above the store names a database**, and nothing inside the engine names Discord, HTTP or a process.
 //! - **No silence is read as recovery, and no unknown as zero.** A time that nobody knows is printed as unknown.
+//! - **No correctness by election.** What the leader does is safe although a former one, which hung, does it too: a timer
+//!   is taken in the decision it leads to, a message carries a nonce, a run is written by its epoch or not at all.
 //! - **No mutation without an intent**, and none while a halt stands. What ended without an answer is in doubt until a
 //!   probe or a person settles it.
 //! - **No value is pasted into a shell**, and no text from outside is formatting in any chat.

@@ -2,6 +2,8 @@
 
 create table instance (
     id text not null primary key,
+    -- A program must know the migrations up to this one to work with the store.
+    asks_for integer not null default 0,
     -- When a write succeeded last that only tried whether one can.
     beat_at integer
 ) strict;

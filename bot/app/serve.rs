@@ -1,6 +1,7 @@
 //! Runs the bot: puts store, engine, chats, workers and the HTTP side together, and takes them down in order.
 //!
-//! Everything that a test replaces is an argument. Whatever is killed here in the middle of something finds its way back
+//! Of several processes on one database, the one that leads connects to the chat, delivers and fires timers; the others take
+//! alerts and commands and drive runs all the same. Everything that a test replaces is an argument. Whatever is killed here in the middle of something finds its way back
 //! by what is committed, so stopping waits for nothing that could take long.
 
 use std::{
@@ -35,16 +36,13 @@ use crate::{
         ports::{Chat, Clock, Http, Programs},
         runs, timers,
     },
-    store::{Address, FaultKind, Store},
+    store::Store,
 };
 
 /// How long the workers may take to end what they are at.
 const ENDING: Duration = Duration::from_secs(4);
 /// How long the store may take to close after that.
 const CLOSING: Duration = Duration::from_millis(800);
-
-/// How long a process that waits to take over waits between two looks.
-const TURN: Duration = Duration::from_secs(1);
 
 /// What the bot is given of the world.
 pub struct Parts {
@@ -92,10 +90,13 @@ impl Parts {
 pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let Parts { listener, clock, http, programs, stop, at_work } = parts;
     let metrics = recorder();
-    let Some((store, listener)) = store(config.store()?, listener, &stop).await? else { return Ok(()) };
+    let store = Store::open(config.store()?).await?;
     let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
     let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
-    engine.submit(Input::Started).await?;
+    if store.lead().is_ours() {
+        // Where another process leads, somebody was there to be heard.
+        engine.submit(Input::Started).await?;
+    }
     reload::tell_start(&engine, &ruleset).await;
     let gate = Gate::new(config.keys());
 
@@ -103,10 +104,15 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let chat: Arc<dyn Chat> = match &config.file.discord {
         Some(section) => {
             let discord = Discord::new(discord(&config, section)?, &engine)?;
-            tasks.spawn("discord", Arc::clone(&discord).work(stop.clone()));
-            let watched = Arc::clone(&discord);
-            let is_there =
-                move || watched.is_connected().then_some(()).ok_or("Discord's gateway is not connected".to_owned());
+            let (listening, lead, stop) = (Arc::clone(&discord), store.lead().clone(), stop.clone());
+            tasks.spawn("discord", async move {
+                lead.while_ours(&stop, |turn| Arc::clone(&listening).work(turn)).await;
+            });
+            let (watched, lead) = (Arc::clone(&discord), store.lead().clone());
+            let is_there = move || {
+                let is_well = watched.is_connected() || !lead.is_ours();
+                is_well.then_some(()).ok_or("Discord's gateway is not connected".to_owned())
+            };
             engine.signs().watch("discord", Arc::new(is_there));
             discord
         }
@@ -169,38 +175,6 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     }
     tracing::info!("firewarden has stopped");
     outcome
-}
-
-/// The store, once it is this process's turn, with the listener, which meanwhile turned requests away; `None` if the bot
-/// is to stop before.
-///
-/// A file that another process has open is refused: nobody waits for that on purpose.
-async fn store(
-    address: Address,
-    listener: TcpListener,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<(Store, TcpListener)>> {
-    let taken = match Store::open(address.clone()).await {
-        Err(fault) if fault.kind == FaultKind::Locked && address.file().is_none() => address,
-        opened => return Ok(Some((opened?, listener))),
-    };
-    tracing::info!(store = %taken, "another process is at work: this one waits to take over");
-    let listener = listener.into_std()?;
-    let turned_away = web::waiting(TcpListener::from_std(listener.try_clone()?)?);
-    let turn = async {
-        loop {
-            tokio::time::sleep(TURN).await;
-            match Store::open(taken.clone()).await {
-                Err(fault) if matches!(fault.kind, FaultKind::Locked | FaultKind::Unreachable) => {}
-                opened => return opened,
-            }
-        }
-    };
-    tokio::select! {
-        opened = turn => Ok(Some((opened?, TcpListener::from_std(listener)?))),
-        () = turned_away => Err(anyhow::anyhow!("The HTTP side broke while this process waited to take over")),
-        () = stop.cancelled() => Ok(None),
-    }
 }
 
 /// How Discord is reached. The configuration was checked, so its ids are numbers.

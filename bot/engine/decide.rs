@@ -1,6 +1,6 @@
 //! Every input from outside, and the one place that decides on it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Context, Refusal, Rules, Stop, alerts,
@@ -11,6 +11,9 @@ use crate::{
     domain::{alerts::Batch, time::Time},
     store::{self, Decision, Tx, inputs, timers},
 };
+
+/// When a timer is looked at again that this version does not know.
+const UNKNOWN_TIMER: Duration = Duration::from_mins(1);
 
 /// What can happen to the bot.
 #[derive(Debug)]
@@ -57,11 +60,8 @@ impl Decision for Occurrence {
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
-            Input::Started => {
-                let since = store::last_heard(context.tx).await?.unwrap_or(self.now);
-                after_deafness(&mut context, since).await.map(|()| Answer::Done)
-            }
-            Input::DeafSince(since) => after_deafness(&mut context, *since).await.map(|()| Answer::Done),
+            Input::Started => after_deafness(&mut context, None).await.map(|()| Answer::Done),
+            Input::DeafSince(since) => after_deafness(&mut context, Some(*since)).await.map(|()| Answer::Done),
             Input::Alerts(batches) => {
                 let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;
                 alerts_changed(&mut context, &news).await?;
@@ -71,12 +71,20 @@ impl Decision for Occurrence {
             Input::Run(input) => runs::decide::decide(&mut context, input).await.map(Answer::Run),
             Input::Edited(edit) => operations::decide::edited(&mut context, edit).await.map(|()| Answer::Done),
             Input::Due(due) => {
+                let on_due = features::timer(&due.kind);
                 // Taken back first, so that the feature may set it anew. One that was moved meanwhile is not due.
                 if timers::take(context.tx, due).await? {
-                    if let Some(on_due) = features::timer(&due.kind) {
+                    if let Some(on_due) = on_due {
                         on_due(&mut context, due).await?;
                     } else {
-                        tracing::error!(kind = due.kind, subject = due.subject, "no feature knows this timer");
+                        // A newer version that is at work beside this one knows it.
+                        tracing::warn!(
+                            kind = due.kind,
+                            subject = due.subject,
+                            "no feature knows this timer: it is put off"
+                        );
+                        let later = context.now + UNKNOWN_TIMER;
+                        timers::set(context.tx, &due.kind, &due.subject, later).await?;
                     }
                 }
                 Ok(Answer::Done)
@@ -85,9 +93,12 @@ impl Decision for Occurrence {
     }
 }
 
-/// Takes no silence for news in which nobody could be heard.
-async fn after_deafness(context: &mut Context<'_>, since: Time) -> store::Result<()> {
-    let length = context.now.since(since);
+/// Takes no silence for news in which nobody could be heard, by no process: not before another heard something last.
+async fn after_deafness(context: &mut Context<'_>, since: Option<Time>) -> store::Result<()> {
+    let heard = store::last_heard(context.tx).await?;
+    let length = context.now.since(since.max(heard).unwrap_or(context.now));
+    // Another process that was deaf for the same time does not count it again.
+    store::Beat(context.now).decide(context.tx).await?;
     alerts::decide::after_deafness(context).await?;
     incidents::decide::after_deafness(context, length).await
 }

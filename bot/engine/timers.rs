@@ -1,5 +1,7 @@
 //! Sleeps until the earliest timer is due and hands it to the feature that set it.
 //!
+//! Of several processes one fires timers; the others look too, so that each knows when it could not be heard. A timer is
+//! taken in the decision that it leads to: two that believe they lead fire it once.
 //! A timer that cannot be decided on is put off, so that it never stands in the way of the others.
 
 use std::{sync::Arc, time::Duration};
@@ -23,12 +25,14 @@ pub type OnDue = for<'a> fn(&'a mut Context<'_>, &'a Due) -> BoxFuture<'a, store
 const BATCH: i64 = 100;
 /// Looked at again after this long even if nothing woke it.
 const AT_LEAST: Duration = Duration::from_secs(30);
+/// Looked at again after this long while another process has a timer to fire.
+const NEXT_LOOK: Duration = Duration::from_secs(1);
 /// Wait before the next try when the store is in trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 /// Wait before a timer is tried again that cannot be decided on.
 const AFTER_DEFECT: Duration = Duration::from_mins(5);
 
-/// Fires timers until it is told to stop.
+/// Fires timers while this process leads, until it is told to stop.
 pub async fn work(engine: Arc<Engine>, stop: CancellationToken) {
     let mut bell = Bell { engine: Arc::clone(&engine), deaf_since: None };
     while !stop.is_cancelled() {
@@ -66,11 +70,18 @@ impl Bell {
             self.engine.submit(Input::DeafSince(since)).await?;
             self.deaf_since = None;
         }
-        let fired = self.fire().await;
-        if fired.is_err() {
+        let looked = if self.engine.store().lead().is_ours() { self.fire().await } else { self.watch().await };
+        if looked.is_err() {
             self.deaf_since.get_or_insert(self.engine.now());
         }
-        fired
+        looked
+    }
+
+    /// When a timer is due that another process fires.
+    async fn watch(&self) -> store::Result<Time> {
+        let now = self.engine.now();
+        let earliest = timers::earliest(&mut self.engine.read().await?).await?;
+        Ok(earliest.map_or(now + AT_LEAST, |at| at.clamp(now + NEXT_LOOK, now + AT_LEAST)))
     }
 
     async fn fire(&self) -> store::Result<Time> {
@@ -129,6 +140,25 @@ mod tests {
             timers::set(tx, "incident-quiet", "no incident", self.0).await?;
             timers::set(tx, "incident-quiet", &IncidentId(7).to_string(), self.0 + AFTER_TROUBLE).await
         }
+    }
+
+    /// While a newer version takes the place of this one, both are at work, and it may be this one that fires timers.
+    #[tokio::test]
+    async fn a_timer_that_only_a_newer_version_knows_is_left_to_it() {
+        struct Set(Time);
+        impl Decision for Set {
+            type Answer = ();
+
+            async fn decide(&self, tx: &mut Tx) -> store::Result<()> {
+                timers::set(tx, "of-the-future", "x", self.0).await
+            }
+        }
+        let trial = Trial::new(Rules::default()).await;
+        trial.engine.store().decide(Set(trial.engine.now())).await.unwrap();
+        let mut bell = Bell { engine: Arc::clone(&trial.engine), deaf_since: None };
+        bell.look().await.unwrap();
+        let left = timers::of_kind(&mut trial.engine.read().await.unwrap(), "of-the-future").await.unwrap();
+        assert_eq!(left.len(), 1);
     }
 
     #[tokio::test]

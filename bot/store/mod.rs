@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod approvals;
 pub mod cards;
 mod dialect;
+pub mod election;
 pub mod fault;
 pub mod halts;
 pub mod incidents;
@@ -19,6 +20,8 @@ mod postgres;
 pub mod posts;
 pub mod row;
 pub mod runs;
+#[cfg(test)]
+mod several;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -29,19 +32,22 @@ pub(crate) mod trial;
 pub mod tx;
 mod writer;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{Notify, futures::Notified};
 
-use self::tx::Connection;
 pub use self::{
     address::{Address, Server},
+    election::Lead,
     fault::{Fault, FaultKind},
     row::{Bind, Row},
     tx::{Reader, Tx},
 };
+use self::{election::Election, tx::Connection};
 use crate::domain::time::Time;
 
 /// The result of anything that touches the store.
@@ -73,6 +79,20 @@ pub enum Wake {
     Timers,
 }
 
+impl Wake {
+    const ALL: [Wake; 4] = [Wake::Delivery, Wake::Pages, Wake::Runs, Wake::Timers];
+
+    /// The word by which other processes are told.
+    fn word(self) -> &'static str {
+        match self {
+            Wake::Delivery => "delivery",
+            Wake::Pages => "pages",
+            Wake::Runs => "runs",
+            Wake::Timers => "timers",
+        }
+    }
+}
+
 /// The open store. Cloning it is cheap; all clones share one writer.
 #[derive(Clone)]
 pub struct Store {
@@ -80,6 +100,9 @@ pub struct Store {
     readers: Readers,
     writer: writer::Writer,
     wakes: Arc<Wakes>,
+    lead: Lead,
+    /// Of a process that may not be the only one; gone once the store is closed.
+    election: Arc<Mutex<Option<Election>>>,
 }
 
 #[derive(Clone)]
@@ -104,6 +127,14 @@ impl Wakes {
             Wake::Runs => &self.runs,
             Wake::Timers => &self.timers,
         }
+    }
+
+    fn wake(&self, wake: Wake) {
+        self.of(wake).notify_one();
+    }
+
+    fn all(&self) {
+        Wake::ALL.into_iter().for_each(|wake| self.wake(wake));
     }
 }
 
@@ -136,19 +167,20 @@ impl Store {
 
     async fn at(address: Arc<Address>) -> Result<Self> {
         let wakes = Arc::new(Wakes::default());
-        let (readers, hand) = match &*address {
+        let (readers, hand, election) = match &*address {
             Address::File(path) => {
                 let opened = sqlite::open(path).await?;
                 let tx = Tx::over(Connection::Sqlite(Box::new(opened.writer)));
-                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(tx, opened.lock))
+                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(tx, opened.lock), None)
             }
             Address::Server(server) => {
-                let (writer, readers) = postgres::open(server).await?;
-                (Readers::Postgres(readers), writer::Hand::Postgres(Box::new(writer)))
+                let (writer, readers, election) = postgres::open(server, Arc::clone(&wakes)).await?;
+                (Readers::Postgres(readers), writer::Hand::Postgres(Box::new(writer)), Some(election))
             }
         };
         let writer = writer::Writer::start(hand, Arc::clone(&wakes));
-        Ok(Self { address, readers, writer, wakes })
+        let lead = election.as_ref().map_or_else(Lead::alone, |election| election.lead().clone());
+        Ok(Self { address, readers, writer, wakes, lead, election: Arc::new(Mutex::new(election)) })
     }
 
     /// Runs the decision and answers once it is durable. Many callers share one commit.
@@ -186,8 +218,17 @@ impl Store {
         self.address.file().is_some()
     }
 
-    /// Waits for what is queued to be committed and closes the store.
+    /// Whether this process leads: of several on one database, one does what needs to be done by one only.
+    pub fn lead(&self) -> &Lead {
+        &self.lead
+    }
+
+    /// Waits for what is queued to be committed, lets another process lead, and closes the store.
     pub async fn close(&self) {
+        let election = self.election.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(election) = election {
+            election.leave().await;
+        }
         self.writer.close().await;
         self.readers.close().await;
     }

@@ -1,10 +1,10 @@
-//! A database of PostgreSQL, of which several processes may hold themselves ready to take over.
+//! A database of PostgreSQL, on which several processes are at work.
 //!
-//! One process at a time writes: the one whose connection holds a lock that all of them know. The lock and the right to
-//! write are the same connection, so a process that was cut off, stopped or killed cannot write any more once another
-//! took over. The server ends a session from which nothing came for a while, within which a live process always speaks.
+//! Each has a connection that writes. A transaction that writes begins by taking a lock that all of them know, and holds it
+//! until it ends: the decisions of all processes happen one after the other, and each sees everything that was decided
+//! before. The server ends a transaction whose process hangs, within a time that the others can wait.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool,
@@ -13,54 +13,68 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    Fault, FaultKind, Result, Server, Tx, Wake, migrations,
+    Fault, FaultKind, Result, Server, Tx, Wake, Wakes,
+    election::{CHANNEL, Election, Voice},
+    migrations,
     tx::Connection,
     writer::{Job, run_all},
 };
 
+/// By what name the server knows the program's sessions.
+pub(super) const PROGRAM: &str = "firewarden";
 /// How many snapshots can be read at the same time.
 const READERS: u32 = 4;
 /// How long the server may take to let somebody in, or a pool to have a connection free.
 const ENTRY: Duration = Duration::from_secs(5);
+/// How long a connection that was not used may take to show that it is still one.
+const PING: Duration = Duration::from_secs(2);
 /// How long a transaction that writes may take from its beginning to its end, its wait for the lock included.
 const LONGEST: Duration = Duration::from_secs(20);
-/// How long the connection that writes is idle before it shows that its process lives.
-pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
-/// What every session sets. A process that hangs must not keep another from taking over for longer than 15 s.
-const SESSION: [(&str, &str); 6] = [
+/// What every session sets. A process that hangs in a transaction, or takes no answer, keeps the others from writing until
+/// the server ends its session.
+const SESSION: [(&str, &str); 7] = [
     ("statement_timeout", "15s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "5s"),
+    ("tcp_user_timeout", "10s"),
     ("synchronous_commit", "on"),
     ("client_min_messages", "warning"),
     ("default_transaction_isolation", "read committed"),
 ];
-/// Ends the session of a process that shows no sign of life; PostgreSQL 14 is the first that knows it.
-/// <https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT>
-const SILENT: [(&str, &str); 1] = [("idle_session_timeout", "10s")];
-/// The lock of the process that writes: any number that nobody else uses in this database.
-const LOCK: i64 = 4_622_945_017_495_814_144;
+/// The lock of the process that writes at the moment: any number that nobody else uses in this database.
+pub(super) const LOCK: i64 = 4_622_945_017_495_814_144;
 
 fn options(server: &Server) -> PgConnectOptions {
     PgConnectOptions::clone(&server.options)
-        .application_name("firewarden")
+        .application_name(PROGRAM)
         .statement_cache_capacity(256)
         .options(SESSION)
         .disable_statement_logging()
 }
 
-/// Brings the schema up to this version, and opens a pool of readers.
-pub(super) async fn open(server: &Server) -> Result<(Writer, PgPool)> {
-    let mut writer = Writer { options: options(server).options(SILENT), tx: None };
+/// Brings the schema up to this version, opens a pool of readers and joins the other processes.
+pub(super) async fn open(server: &Server, wakes: Arc<Wakes>) -> Result<(Writer, PgPool, Election)> {
+    let voice = Voice::new();
+    let mut writer = Writer { options: options(server), voice: voice.clone(), tx: None };
     let mut connection = writer.connect().await?;
     migrations::postgres(&mut connection).await?;
     writer.tx = Some(Tx::over(Connection::Postgres(Box::new(connection))));
-    Ok((writer, look(server).await?))
+    let readers = look(server).await?;
+    let election = Election::join(options(server), voice, wakes).await?;
+    Ok((writer, readers, election))
 }
 
 /// Opens a pool of readers.
 pub(super) async fn look(server: &Server) -> Result<PgPool> {
-    Ok(PgPoolOptions::new().max_connections(READERS).acquire_timeout(ENTRY).connect_with(options(server)).await?)
+    let pool = PgPoolOptions::new().max_connections(READERS).acquire_timeout(ENTRY);
+    // The library would wait for an answer for as long as the network takes to give up.
+    let pool = pool.test_before_acquire(false).before_acquire(|connection, _| Box::pin(shows_life(connection)));
+    let pool = pool.after_release(|connection, _| Box::pin(shows_life(connection)));
+    Ok(pool.connect_with(options(server)).await?)
+}
+
+async fn shows_life(connection: &mut PgConnection) -> std::result::Result<bool, sqlx::Error> {
+    Ok(timeout(PING, connection.ping()).await.is_ok_and(|answer| answer.is_ok()))
 }
 
 /// A snapshot, on a connection of the pool.
@@ -72,48 +86,47 @@ pub(super) async fn snapshot(readers: &PgPool) -> Result<Connection> {
 /// The connection that writes. It is made anew after trouble.
 pub(super) struct Writer {
     options: PgConnectOptions,
+    voice: Voice,
     tx: Option<Tx>,
 }
 
 impl Writer {
-    /// Connects and takes the lock.
     async fn connect(&self) -> Result<PgConnection> {
-        let entered = timeout(ENTRY, async {
-            let mut connection = self.options.connect().await?;
-            let is_ours =
-                sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await?;
-            Ok::<_, sqlx::Error>((connection, is_ours))
-        });
-        match entered.await {
-            Ok(Ok((connection, true))) => Ok(connection),
-            Ok(Ok((_, false))) => Err(Fault::new(FaultKind::Locked, "")),
-            Ok(Err(error)) => Err(error.into()),
+        match timeout(ENTRY, self.options.connect()).await {
+            Ok(connected) => Ok(connected?),
             Err(_) => Err(Fault::new(FaultKind::Unreachable, format!("no answer within {} s", ENTRY.as_secs()))),
         }
     }
 
-    /// The connection that writes, made anew after trouble unless another process has taken over.
-    async fn tx(&mut self) -> Result<&mut Tx> {
-        if self.tx.is_none() {
-            let connection = self.connect().await?;
-            self.tx = Some(Tx::over(Connection::Postgres(Box::new(connection))));
+    /// Begins a transaction, on a new connection if the one that there was has ended: nothing was done on it yet.
+    async fn begin(&mut self) -> Result<&mut Tx> {
+        // The order of the statements matters: each after the lock sees what was committed before it was taken.
+        let begin = format!("begin; select pg_advisory_xact_lock({LOCK})");
+        if let Some(mut tx) = self.tx.take() {
+            match tx.begin(&begin).await {
+                Ok(()) => return Ok(self.tx.insert(tx)),
+                Err(fault) if fault.kind == FaultKind::Unreachable => tracing::debug!(%fault, "connecting anew"),
+                Err(fault) => return Err(fault),
+            }
         }
-        self.tx.as_mut().ok_or_else(|| Fault::new(FaultKind::Unreachable, ""))
-    }
-
-    /// Shows the server that this process lives.
-    pub(super) async fn show_life(&mut self) -> Result<()> {
-        self.tx().await?.row("select 1 as here", &[]).await?;
-        Ok(())
+        let connection = self.connect().await?;
+        let tx = self.tx.insert(Tx::over(Connection::Postgres(Box::new(connection))));
+        tx.begin(&begin).await?;
+        Ok(tx)
     }
 
     /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
     pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
-        let tx = self.tx().await?;
-        tx.begin("begin").await?;
+        let voice = self.voice.clone();
+        let tx = self.begin().await?;
         run_all(tx, jobs).await?;
         let wakes = tx.take_wakes();
-        tx.commit().await?;
+        if wakes.is_empty() {
+            tx.commit("commit").await?;
+        } else {
+            // The server passes it on if, and once, the transaction is committed.
+            tx.commit(&format!("notify {CHANNEL}, '{}'; commit", voice.says(&wakes))).await?;
+        }
         Ok(wakes)
     }
 
@@ -125,15 +138,11 @@ impl Writer {
         }
     }
 
-    /// Lets another process take over at once.
+    /// Ends the connection in order.
     pub(super) async fn close(self) {
-        let Some(Connection::Postgres(mut connection)) = self.tx.map(Tx::into_connection) else { return };
-        let left = timeout(ENTRY, async {
-            sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
-            connection.close().await
-        });
-        if !matches!(left.await, Ok(Ok(()))) {
-            tracing::warn!("the server was not left cleanly: another process takes over once it notices");
+        let Some(Connection::Postgres(connection)) = self.tx.map(Tx::into_connection) else { return };
+        if !timeout(ENTRY, connection.close()).await.is_ok_and(|closed| closed.is_ok()) {
+            tracing::debug!("the connection that writes did not end in order");
         }
     }
 }

@@ -127,13 +127,17 @@ pub async fn sent(tx: &mut Tx, id: i64, message: &str, now: Time) -> Result<()> 
 
 /// The message will never be sent: it came too late.
 pub async fn expired(tx: &mut Tx, id: i64) -> Result<()> {
-    tx.execute("update posts set state = 'expired' where id = $1", &[id.into()]).await?;
+    tx.execute("update posts set state = 'expired' where id = $1 and state = 'waiting'", &[id.into()]).await?;
     Ok(())
 }
 
 /// The message will never be sent: the chat does not take it, however often it is tried.
 pub async fn refused(tx: &mut Tx, id: i64, trouble: &str) -> Result<()> {
-    tx.execute("update posts set state = 'refused', trouble = $2 where id = $1", &[id.into(), trouble.into()]).await?;
+    tx.execute(
+        "update posts set state = 'refused', trouble = $2 where id = $1 and state = 'waiting'",
+        &[id.into(), trouble.into()],
+    )
+    .await?;
     Ok(())
 }
 

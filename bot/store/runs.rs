@@ -106,6 +106,18 @@ pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<bo
     Ok(held == 1)
 }
 
+/// Whether there is a run that this worker could take over.
+pub async fn is_any_free(reader: &mut Reader, owner: &str, now: Time) -> Result<bool> {
+    let free = reader
+        .row(
+            "select id from runs where state = 'running' and ended_at is null \
+             and (owner is null or (lease_until < $2 and owner <> $1)) limit 1",
+            &[owner.into(), now.into()],
+        )
+        .await?;
+    Ok(free.is_some())
+}
+
 /// Takes over runs that nobody drives, or whose worker did not renew in time; each gets a new epoch.
 pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: i64) -> Result<Vec<(RunId, i64)>> {
     let rows = tx
@@ -146,6 +158,7 @@ pub async fn let_go(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<(
         &[id.0.into(), epoch.into(), owner.into()],
     )
     .await?;
+    tx.wake(Wake::Runs);
     Ok(())
 }
 

@@ -3,7 +3,10 @@
 //! What is written again and again (entries, wishes for cards, timers) waits until the commit, or until a statement names
 //! its table, and is then written with one statement for each table, whatever decided it.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use sqlx::{
     AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments,
@@ -14,6 +17,8 @@ use super::{Bind, Fault, FaultKind, Result, Row, Wake, cards, dialect, timeline,
 
 /// How many rows a statement writes: few statements have to be known, and none has too many values for either database.
 const AT_ONCE: [usize; 4] = [64, 16, 4, 1];
+/// How long a server may take to answer a statement, which it lets take 15 s.
+const ANSWER: Duration = Duration::from_secs(16);
 
 /// Reads one consistent state.
 pub struct Reader {
@@ -91,6 +96,15 @@ fn postgres(sql: &'static str, binds: &[Bind<'_>]) -> sqlx::query::Query<'static
     bound!(dialect::postgres(sql), binds)
 }
 
+/// Waits for an answer for as long as the server lets a statement take, and a little: a network that is cut off says
+/// nothing for many minutes.
+async fn answered<T>(
+    query: impl Future<Output = std::result::Result<T, sqlx::Error>>,
+) -> std::result::Result<T, sqlx::Error> {
+    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer"));
+    tokio::time::timeout(ANSWER, query).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
 pub(super) fn legible(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
@@ -146,7 +160,7 @@ impl Reader {
     async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
         let changed = match self.connection.own() {
             Own::Sqlite(own) => sqlite(sql, binds).execute(own).await.map(|done| done.rows_affected()),
-            Own::Postgres(own) => postgres(sql, binds).execute(own).await.map(|done| done.rows_affected()),
+            Own::Postgres(own) => answered(postgres(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
         };
         changed.map_err(|error| explain(error, sql))
     }
@@ -166,9 +180,9 @@ impl Reader {
             Own::Sqlite(own) => {
                 sqlite(sql, binds).fetch_all(own).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
-            Own::Postgres(own) => {
-                postgres(sql, binds).fetch_all(own).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
-            }
+            Own::Postgres(own) => answered(postgres(sql, binds).fetch_all(own))
+                .await
+                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
         };
         rows.map_err(|error| explain(error, sql))
     }
@@ -189,7 +203,9 @@ impl Reader {
         self.catch_up(sql).await?;
         let row = match self.connection.own() {
             Own::Sqlite(own) => sqlite(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Sqlite)),
-            Own::Postgres(own) => postgres(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Postgres)),
+            Own::Postgres(own) => {
+                answered(postgres(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Postgres))
+            }
         };
         row.map_err(|error| explain(error, sql))
     }
@@ -216,16 +232,16 @@ impl Tx {
         self.reader.insert(sql, rows).await
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(&mut self, sql: &'static str) -> Result<()> {
+    /// Begins a transaction, by these statements.
+    pub(super) async fn begin(&mut self, sql: &str) -> Result<()> {
         self.reader.later = Later::default();
-        self.reader.run(sql, &[]).await.map(drop)
+        self.send(sql).await
     }
 
-    /// Writes everything that was decided, and makes it durable.
-    pub(super) async fn commit(&mut self) -> Result<()> {
+    /// Writes everything that was decided, and makes it durable by these statements.
+    pub(super) async fn commit(&mut self, sql: &str) -> Result<()> {
         self.reader.write_later().await?;
-        self.reader.run("commit", &[]).await.map(drop)
+        self.send(sql).await
     }
 
     /// Takes back everything since the beginning.
@@ -233,6 +249,15 @@ impl Tx {
         self.wakes.clear();
         self.reader.later = Later::default();
         self.reader.run("rollback", &[]).await.map(drop)
+    }
+
+    /// Sends statements without values, all at once.
+    async fn send(&mut self, sql: &str) -> Result<()> {
+        let sent = match self.reader.connection.own() {
+            Own::Sqlite(own) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(own).await.map(drop),
+            Own::Postgres(own) => answered(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
+        };
+        Ok(sent?)
     }
 
     /// Wakes this kind of work after the commit.

@@ -99,7 +99,7 @@ impl Writer {
 pub(super) enum Hand {
     /// The one connection to a file, with the lock that keeps other processes away.
     Sqlite(Tx, File),
-    /// The connection to a server that alone may write, made anew after trouble.
+    /// The connection to a server on which this process writes, made anew after trouble.
     Postgres(Box<postgres::Writer>),
 }
 
@@ -110,26 +110,10 @@ impl Hand {
             Hand::Sqlite(tx, _) => {
                 tx.begin("begin immediate").await?;
                 run_all(tx, jobs).await?;
-                tx.commit().await?;
+                tx.commit("commit").await?;
                 Ok(tx.take_wakes())
             }
             Hand::Postgres(writer) => postgres::bounded(writer.run(jobs)).await,
-        }
-    }
-
-    /// Completes when there was nothing to write for so long that a sign of life is due; never where nobody waits for one.
-    async fn falls_silent(&self) {
-        match self {
-            Hand::Sqlite(..) => std::future::pending().await,
-            Hand::Postgres(_) => tokio::time::sleep(postgres::SIGN_OF_LIFE).await,
-        }
-    }
-
-    /// Shows, while there is nothing to write, that this process lives, where somebody else would take over otherwise.
-    async fn show_life(&mut self) -> Result<()> {
-        match self {
-            Hand::Sqlite(..) => Ok(()),
-            Hand::Postgres(writer) => postgres::bounded(writer.show_life()).await,
         }
     }
 
@@ -169,18 +153,7 @@ async fn write(
     let mut waiting = Vec::with_capacity(BATCH);
     let mut closing = None;
     while closing.is_none() {
-        let received = tokio::select! {
-            biased;
-            received = messages.recv_many(&mut waiting, BATCH) => received,
-            () = hand.falls_silent() => {
-                if let Err(fault) = hand.show_life().await {
-                    hand.give_up(&fault).await;
-                    note_trouble(&failing, &[Err(fault.kind)]);
-                }
-                continue;
-            }
-        };
-        if received == 0 {
+        if messages.recv_many(&mut waiting, BATCH).await == 0 {
             break;
         }
         let mut jobs = Vec::with_capacity(waiting.len());
@@ -193,9 +166,8 @@ async fn write(
         let together = commit(&mut hand, &mut jobs, &wakes).await;
         let mut outcomes = vec![together.as_ref().copied().map_err(|fault| fault.kind)];
         match together {
-            // Whoever is guilty gets the fault alone. A server that does not answer, or that has another writer, is not
-            // asked for each.
-            Err(fault) if jobs.len() > 1 && !matches!(fault.kind, FaultKind::Unreachable | FaultKind::Locked) => {
+            // Whoever is guilty gets the fault alone. A server that does not answer is not asked for each.
+            Err(fault) if jobs.len() > 1 && fault.kind != FaultKind::Unreachable => {
                 outcomes.clear();
                 for job in jobs {
                     let mut alone = [job];
@@ -237,9 +209,7 @@ async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Re
     }
     match hand.run(jobs).await {
         Ok(woken) => {
-            for wake in woken {
-                wakes.of(wake).notify_one();
-            }
+            woken.into_iter().for_each(|wake| wakes.wake(wake));
             Ok(())
         }
         Err(fault) => {

@@ -16,6 +16,6 @@ mod main_job;
 mod newcomer;
 mod operations;
 mod programs;
+mod replicas;
 mod silence;
-mod takeover;
 mod undo;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use serenity::{
-    client::{ClientBuilder, Context, EventHandler},
+    client::{Client, ClientBuilder, Context, EventHandler},
     gateway::ShardStageUpdateEvent,
     http::{HttpBuilder, LightMethod, Route},
     model::{
@@ -27,10 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(super) async fn work(discord: Arc<Discord>, stop: CancellationToken) {
     let mut pause = PAUSES.0;
     while !stop.is_cancelled() {
-        let ended = tokio::select! {
-            ended = listen(&discord, &stop) => ended,
-            () = stop.cancelled() => return,
-        };
+        let ended = listen(&discord, &stop).await;
         let was_connected = discord.connected.send_replace(false);
         if stop.is_cancelled() {
             return;
@@ -48,7 +45,26 @@ pub(super) async fn work(discord: Arc<Discord>, stop: CancellationToken) {
     }
 }
 
+/// Listens until the connection ends, or is to end: then it is ended in order, for another process may take it up.
 async fn listen(discord: &Arc<Discord>, stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut client = tokio::select! {
+        client = client(discord, stop) => client?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let shards = Arc::clone(&client.shard_manager);
+    tokio::select! {
+        ended = client.start() => ended?,
+        () = stop.cancelled() => {
+            if tokio::time::timeout(FAREWELL, shards.shutdown_all()).await.is_err() {
+                tracing::debug!("the connection to Discord did not end in order");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Registers the commands and prepares to listen.
+async fn client(discord: &Arc<Discord>, stop: &CancellationToken) -> anyhow::Result<Client> {
     let commands = registration(features::commands());
     let route = Route::GuildCommands {
         application_id: discord.settings.application.into(),
@@ -65,19 +81,10 @@ async fn listen(discord: &Arc<Discord>, stop: &CancellationToken) -> anyhow::Res
         .ratelimiter_disabled(true)
         .build();
     let listener = Listener { discord: Arc::clone(discord), stop: stop.clone() };
-    let mut client = ClientBuilder::new_with_http(http, GatewayIntents::GUILDS).event_handler(listener).await?;
+    let client = ClientBuilder::new_with_http(http, GatewayIntents::GUILDS).event_handler(listener).await?;
     // Serenity dials Discord's public gateway when it could not ask; it is told where to go instead.
     address.clone_into(&mut *client.ws_url.lock().await);
-    let shards = Arc::clone(&client.shard_manager);
-    tokio::select! {
-        ended = client.start() => ended?,
-        () = stop.cancelled() => {
-            if tokio::time::timeout(FAREWELL, shards.shutdown_all()).await.is_err() {
-                tracing::debug!("the connection to Discord did not end in order");
-            }
-        }
-    }
-    Ok(())
+    Ok(client)
 }
 
 async fn ask(discord: &Discord, call: Call<'_>) -> anyhow::Result<serde_json::Value> {

@@ -1,6 +1,6 @@
 //! What machines ask of the bot: is it alive, can it take work, how is it doing.
 //!
-//! Ready means that what is sent would be kept. Trouble with a chat is a warning and not a reason to be unready: alerts
+//! Ready means that what is sent would be kept, whether this process leads or another. Trouble with a chat is a warning and not a reason to be unready: alerts
 //! that a load balancer turned away would be lost, those that are taken are delivered later.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -59,13 +59,10 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
         }
     }
     warnings.extend(site.engine.signs().warnings());
-    readiness(&reasons, &warnings)
-}
-
-/// Ready if nothing speaks against it, with what does and what people may want to look at.
-pub(super) fn readiness(reasons: &BTreeMap<&str, String>, warnings: &BTreeMap<&str, String>) -> Response {
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
+    let (is_ready, leads) = (reasons.is_empty(), site.engine.store().lead().is_ours());
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let answer = json!({ "ready": is_ready, "leads": leads, "reasons": reasons, "warnings": warnings });
+    (status, Json(answer)).into_response()
 }
 
 async fn waiting(site: &Site) -> Result<posts::Waiting, String> {
@@ -107,6 +104,7 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -
 async fn observe(site: &Site) {
     let store = site.engine.store();
     metrics::gauge!("firewarden_store_queue").set(store.backlog() as f64);
+    metrics::gauge!("firewarden_leads").set(if store.lead().is_ours() { 1.0 } else { 0.0 });
     let failing = store.failing_for().or_else(|| site.engine.signs().unwritten().map(|(length, _)| length));
     metrics::gauge!("firewarden_store_failing_seconds").set(failing.unwrap_or_default().as_secs_f64());
     if let Err(why) = observe_runs(site).await {

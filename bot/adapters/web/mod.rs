@@ -12,7 +12,6 @@ mod plain;
 mod say;
 #[cfg(test)]
 mod tests;
-mod waiting;
 mod webhooks;
 
 use std::sync::Arc;
@@ -28,10 +27,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::answers::Trouble;
-pub use self::{
-    credentials::{Auth, Fingerprint, Gate, Keys, Parse, Source, SourceKind},
-    waiting::waiting,
-};
+pub use self::credentials::{Auth, Fingerprint, Gate, Keys, Parse, Source, SourceKind};
 use crate::engine::Engine;
 
 /// The longest delivery that is taken if the configuration says nothing else.

@@ -25,6 +25,7 @@ pub static METRICS: &[(&str, Kind, Unit, &str)] = &[
     ),
     ("firewarden_store_queue", Kind::Gauge, Unit::Count, "Decisions that wait for the writer"),
     ("firewarden_store_failing_seconds", Kind::Gauge, Unit::Seconds, "Since when no commit succeeds; 0 if they do"),
+    ("firewarden_leads", Kind::Gauge, Unit::Count, "1 if this process leads, else 0"),
     ("firewarden_outbox_waiting", Kind::Gauge, Unit::Count, "Messages that wait to be delivered"),
     ("firewarden_outbox_oldest_seconds", Kind::Gauge, Unit::Seconds, "How long the oldest message waits"),
     ("firewarden_outbox_oldest_page_seconds", Kind::Gauge, Unit::Seconds, "How long the oldest page waits"),
@@ -41,6 +42,12 @@ pub static METRICS: &[(&str, Kind, Unit, &str)] = &[
         Kind::Gauge,
         Unit::Seconds,
         "How long ago the oldest run was started that has not ended, by state",
+    ),
+    (
+        "firewarden_runs_stale_writes_total",
+        Kind::Counter,
+        Unit::Count,
+        "What workers wanted to write of runs that were no longer theirs; nothing of it was written",
     ),
     (
         "firewarden_approvals_oldest_seconds",

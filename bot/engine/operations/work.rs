@@ -1,5 +1,6 @@
 //! Watches the bot itself: whether it can write, whether its pages arrive, and tells somebody outside.
 //!
+//! Of several processes each watches whether it can write; the one that leads watches the pages and keeps the heartbeat.
 //! Whether something can be written is measured by the process's own clock, which runs whatever time it is said to be.
 
 use std::{
@@ -86,7 +87,8 @@ impl Watch {
             }
         }
         let is_late = trouble.pages.iter().any(|(_, since, _)| now.since(*since) >= UNDELIVERED);
-        if !is_late && trouble.unwritten.is_none() && trouble.unread.is_none() && now >= self.next_heartbeat {
+        let is_well = !is_late && trouble.unwritten.is_none() && trouble.unread.is_none();
+        if is_well && self.engine.store().lead().is_ours() && now >= self.next_heartbeat {
             self.call_heartbeat(now).await;
         }
     }
@@ -117,6 +119,8 @@ impl Watch {
         match read {
             Ok(pages) => {
                 self.unread = None;
+                // Of several processes the one that delivers tells of what waits.
+                let pages = if self.engine.store().lead().is_ours() { pages } else { Vec::new() };
                 Trouble { unwritten, unread: None, pages }
             }
             Err(why) => {

@@ -56,6 +56,7 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
 
 async fn go_on(context: &mut Context<'_>, step: &Step) -> store::Result<Answer> {
     if !runs::fence(context.tx, step.run, step.epoch, &step.owner).await? {
+        metrics::counter!("firewarden_runs_stale_writes_total").increment(1);
         return Ok(Answer::Next(None));
     }
     let Some(mut case) = Case::open(context, step.run).await? else { return Ok(Answer::Next(None)) };

@@ -7,7 +7,10 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use tokio::task::{Id, JoinSet};
+use tokio::{
+    sync::watch,
+    task::{Id, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Input, Outcome, Ports, Step, actions, decide::LEASE};
@@ -25,18 +28,25 @@ use crate::{
 const RENEWED: Duration = Duration::from_secs(10);
 /// The pause before a decision is asked for again when the store is in trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// How long the store is waited for when the worker ends.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long the store is waited for at least: after the machine slept, the leases have run out before anybody could ask.
 const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Drives runs until it is told to stop. What is in flight then is abandoned as an intent, which the journal keeps.
+/// Drives runs until it is told to stop. What is in flight then is abandoned as an intent, which the journal keeps; other
+/// processes take the runs over at once.
 pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToken) {
     let owner = uuid::Uuid::now_v7().to_string();
-    let mut worker = Worker { engine, ports, owner, tasks: JoinSet::new(), driven: HashMap::new() };
+    let held_until = watch::Sender::new(engine.now() + LEASE);
+    let mut worker = Worker { engine, ports, owner, tasks: JoinSet::new(), driven: HashMap::new(), held_until };
     tokio::select! {
         () = worker.drive() => {}
         () = stop.cancelled() => {}
     }
     worker.tasks.shutdown().await;
+    if let Ok(Err(fault)) = tokio::time::timeout(FAREWELL, worker.let_go()).await {
+        tracing::warn!(%fault, "runs are taken over only when their leases have run out");
+    }
 }
 
 struct Worker {
@@ -45,6 +55,8 @@ struct Worker {
     owner: String,
     tasks: JoinSet<()>,
     driven: HashMap<RunId, (i64, Id, tokio::task::AbortHandle)>,
+    /// Until when nobody else takes over what this worker drives.
+    held_until: watch::Sender<Time>,
 }
 
 impl Worker {
@@ -55,10 +67,11 @@ impl Worker {
         }
         let engine = Arc::clone(&self.engine);
         let mut renewed = engine.now();
-        let mut held_until = renewed + LEASE;
+        self.held_until.send_replace(renewed + LEASE);
         loop {
             let woken = engine.store().woken(Wake::Runs);
-            match in_time(held_until.since(engine.now()), self.take_over()).await {
+            let left = self.held_until.borrow().since(engine.now());
+            match in_time(left, self.take_over()).await {
                 Ok(()) => {}
                 Err(why) => tracing::error!(why, "runs cannot be taken over"),
             }
@@ -66,12 +79,13 @@ impl Worker {
                 () = woken => {}
                 () = engine.clock().sleep_until(renewed + RENEWED) => {
                     let asked = engine.now();
-                    match in_time(held_until.since(asked), self.renew()).await {
-                        Ok(()) => held_until = asked + LEASE,
+                    let left = self.held_until.borrow().since(asked);
+                    match in_time(left, self.renew()).await {
+                        Ok(()) => drop(self.held_until.send_replace(asked + LEASE)),
                         Err(why) => tracing::error!(why, "the leases of runs cannot be renewed"),
                     }
                     renewed = engine.now();
-                    if renewed >= held_until {
+                    if renewed >= *self.held_until.borrow() {
                         self.stop().await;
                     }
                 }
@@ -94,7 +108,8 @@ impl Worker {
         if !left.is_empty() {
             self.submit(Input::LetGo { owner: self.owner.clone(), runs: left }).await?;
         }
-        loop {
+        // Asked for only where there is one to take: all processes are woken, and one gets it.
+        while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
             let claim = Input::Claim { owner: self.owner.clone() };
             let engine::Answer::Run(Answer::Runs(taken)) = self.submit(claim).await? else { return Ok(()) };
             if taken.is_empty() {
@@ -105,10 +120,12 @@ impl Worker {
                     Arc::clone(&self.engine),
                     Arc::clone(&self.ports),
                     (run, epoch, self.owner.clone()),
+                    self.held_until.subscribe(),
                 ));
                 self.driven.insert(run, (epoch, task.id(), task));
             }
         }
+        Ok(())
     }
 
     /// Ends every task, because others may take their runs over from here on. What they had begun is let go of once the
@@ -119,6 +136,15 @@ impl Worker {
         }
         self.tasks.shutdown().await;
         self.driven.clear();
+    }
+
+    /// Lets others take over at once what this worker drove.
+    async fn let_go(&self) -> store::Result<()> {
+        let runs = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
+        if !runs.is_empty() {
+            self.submit(Input::LetGo { owner: self.owner.clone(), runs }).await?;
+        }
+        Ok(())
     }
 
     async fn renew(&mut self) -> store::Result<()> {
@@ -152,7 +178,12 @@ async fn in_time(left: Duration, asking: impl Future<Output = store::Result<()>>
 }
 
 /// Drives one run until it rests or is another worker's.
-async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (RunId, i64, String)) {
+async fn drive(
+    engine: Arc<Engine>,
+    ports: Arc<Ports>,
+    (run, epoch, owner): (RunId, i64, String),
+    held_until: watch::Receiver<Time>,
+) {
     let is_halt_file_there = || (ports.is_halt_file_there)();
     end_leftovers(&engine, &ports, run, epoch).await;
     let mut outcome: Option<(StepKey, Outcome)> = None;
@@ -166,6 +197,11 @@ async fn drive(engine: Arc<Engine>, ports: Arc<Ports>, (run, epoch, owner): (Run
             is_halt_file_there: is_halt_file_there(),
         };
         let Answer::Next(Some(work)) = ask(&engine, || Input::Step(step())).await else { return };
+        // Between the commit and this moment the process may have hung for so long that another took over.
+        if engine.now() >= *held_until.borrow() {
+            tracing::warn!(%run, "stopping before an effect: the lease of the run has run out");
+            return;
+        }
         // The commit may have taken its time, and the file is for when nothing else works.
         let acted = if work.changes && is_halt_file_there() {
             Outcome::Halted

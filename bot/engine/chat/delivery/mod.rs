@@ -3,7 +3,7 @@
 //! A row is marked after the chat took its message; a crash in between sends it again with the same nonce. Pages have a
 //! lane of their own, so nothing slow stands in their way. While the chat is down, it is tried with one message at a
 //! time, ever more seldom; a row that alone is in trouble is put off and holds up nothing else. Nothing is dropped but
-//! what has expired.
+//! what has expired. Of several processes one delivers; where two do for a moment, the nonces are the same.
 
 mod load;
 mod rows;
@@ -38,23 +38,25 @@ const FORBIDDEN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_
 /// So long a post that is put off keeps those behind it waiting, for the sake of their order. Pages do not wait.
 const IN_ORDER: Duration = Duration::from_mins(1);
 
-/// Delivers one lane until it is told to stop.
+/// Delivers one lane while this process leads, until it is told to stop.
 pub async fn work(engine: Arc<Engine>, chat: Arc<dyn Chat>, is_page: bool, stop: CancellationToken) {
-    let mut lane = Lane::new(engine, chat, is_page);
-    while !stop.is_cancelled() {
-        let engine = Arc::clone(&lane.engine);
-        let woken = engine.store().woken(if is_page { Wake::Pages } else { Wake::Delivery });
-        let passed = tokio::select! {
-            passed = lane.pass() => passed,
-            () = stop.cancelled() => return,
-        };
-        let until = passed.unwrap_or_else(|fault| {
-            tracing::error!(%fault, "the outbox cannot be worked on");
-            engine.now() + PAUSES.0
-        });
+    let lead = engine.store().lead().clone();
+    // What the chat took is not forgotten with the lead, which is lost when the store cannot be reached.
+    let ledger = Arc::new(Ledger::default());
+    let turn = async |turn| {
+        let mut lane = Lane::new(Arc::clone(&engine), Arc::clone(&chat), is_page);
+        lane.ledger = Arc::clone(&ledger);
+        lane.deliver_until(turn).await;
+        settle(&engine, &ledger, &stop).await;
+    };
+    lead.while_ours(&stop, turn).await;
+}
+
+/// Writes down what became of messages, although this process delivers none any more.
+async fn settle(engine: &Engine, ledger: &Ledger, stop: &CancellationToken) {
+    while !ledger.is_empty() && !stop.is_cancelled() {
         tokio::select! {
-            () = engine.clock().sleep_until(until) => {}
-            () = woken => {}
+            () = tokio::time::sleep(PAUSES.0) => ledger.settle_all(engine).await,
             () = stop.cancelled() => {}
         }
     }
@@ -75,7 +77,7 @@ struct Lane {
     /// Rows that are tried later than the others.
     put_off: HashMap<Row, PutOff>,
     threads: Threads,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
 }
 
 /// A row that is tried later.
@@ -119,7 +121,27 @@ impl Lane {
             forbidden: HashMap::new(),
             put_off: HashMap::new(),
             threads: Threads::default(),
-            ledger: Ledger::default(),
+            ledger: Arc::default(),
+        }
+    }
+
+    async fn deliver_until(&mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let engine = Arc::clone(&self.engine);
+            let woken = engine.store().woken(if self.is_page { Wake::Pages } else { Wake::Delivery });
+            let passed = tokio::select! {
+                passed = self.pass() => passed,
+                () = stop.cancelled() => return,
+            };
+            let until = passed.unwrap_or_else(|fault| {
+                tracing::error!(%fault, "the outbox cannot be worked on");
+                engine.now() + PAUSES.0
+            });
+            tokio::select! {
+                () = engine.clock().sleep_until(until) => {}
+                () = woken => {}
+                () = stop.cancelled() => {}
+            }
         }
     }
 
@@ -214,7 +236,8 @@ impl Lane {
                 Undelivered::Wait(_) => *refused == way,
                 Undelivered::Forbidden(_) | Undelivered::Gone | Undelivered::Refused(_) => false,
             };
-            if went.trouble.iter().any(stops) {
+            // One that hung may be replaced by now, and is told so a moment later.
+            if went.trouble.iter().any(stops) || !self.engine.store().lead().is_ours() {
                 continue;
             }
             match self.attempt(row).await {

@@ -250,6 +250,25 @@ async fn quiet_time_is_prolonged_by_what_nobody_could_hear_of_it() {
 }
 
 #[tokio::test]
+async fn a_time_without_ears_counts_once_although_several_processes_had_none() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    world.clears("Errors").await;
+    let (cleared, deaf_since) = (world.now(), world.now() + MINUTE);
+    world.0.clock.pass(9 * MINUTE);
+    for _ in 0..3 {
+        world.0.engine.submit(Input::DeafSince(deaf_since)).await.unwrap();
+    }
+    world.0.clock.pass(2 * MINUTE);
+    // One that was cut off alone: another heard everything.
+    world.says("ada", "/incident note text:x incident:INC-1").await;
+    world.0.engine.submit(Input::DeafSince(world.now() - 2 * MINUTE)).await.unwrap();
+    world.pass(20 * MINUTE).await;
+    let resolved = world.incident(1).await.milestones.mark(Milestone::Resolved).unwrap().clone();
+    assert_eq!((resolved.value, resolved.confirmed), (cleared, Some(cleared + 18 * MINUTE)));
+}
+
+#[tokio::test]
 async fn what_a_delivery_of_repeats_leaves_out_keeps_the_incident_from_resolving_by_itself() {
     let world = World::new().await;
     world.fires("Errors").await;

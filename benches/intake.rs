@@ -1,7 +1,8 @@
-//! How many alerts a second are taken for good, beside the same HTTP and JSON with no store behind it.
+//! How many alerts a second are taken for good, beside the same HTTP and JSON with no store behind it, and beside the
+//! same alerts appended to a table with no rules.
 //!
-//! `cargo bench --bench intake [seconds]`. The load comes from the same process and shares its cores; each figure is
-//! quoted as a ratio to the baseline of the same run. See `benches/README.md`.
+//! `cargo bench --bench intake -- [seconds] [alerts behind]`. The load comes from the same process and shares its cores;
+//! each figure is quoted as a ratio to a baseline of the same run. See `benches/README.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,15 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, http::StatusCode, routing::post};
+use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use firewarden::{
     adapters::{
         alertmanager,
         clock::SystemClock,
         web::{Auth, BODY_LIMIT, Gate, Keys, Source, SourceKind, Web, router},
     },
+    domain::alerts::Identity,
     engine::{Engine, Rules},
-    store::Store,
+    store::{Decision, Store, Tx},
 };
 use secrecy::SecretString;
 use tokio::{
@@ -35,34 +37,67 @@ use tokio_util::sync::CancellationToken;
 const PATH: &str = "/webhooks/alertmanager";
 const TOKEN: &str = "a-token-for-the-measurement";
 
+/// What is sent.
+#[derive(Clone, Copy)]
+struct Load {
+    /// Alerts a body.
+    size: usize,
+    connections: usize,
+    /// Whether every body is about the same alerts.
+    repeats: bool,
+}
+
+const LOADS: [Load; 7] = [
+    Load { size: 1, connections: 1, repeats: false },
+    Load { size: 1, connections: 16, repeats: false },
+    Load { size: 1, connections: 64, repeats: false },
+    Load { size: 100, connections: 1, repeats: false },
+    Load { size: 100, connections: 16, repeats: false },
+    Load { size: 1, connections: 64, repeats: true },
+    Load { size: 100, connections: 16, repeats: true },
+];
+
 fn main() {
-    let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(5);
-    let length = Duration::from_secs(seconds);
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
+    let length = Duration::from_secs(numbers.next().unwrap_or(5));
+    let behind = numbers.next().unwrap_or(0);
+    let only = std::env::var("ONLY").ok();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let bare = serve(Router::new().route(PATH, post(parse_only))).await;
-        println!("| alerts a body | connections | parse only, alerts/s | durable, alerts/s | CPU an alert | ratio | p50 | p99 |");
-        println!("|---|---|---|---|---|---|---|---|");
-        for (size, connections) in [(1, 1), (1, 16), (1, 64), (100, 1), (100, 16)] {
-            let only = std::env::var("ONLY").ok();
+        println!("| alerts a body | connections | | parse only | append only | durable | to append only | CPU an alert | p50 | p99 | memory |");
+        println!("|---|---|---|---|---|---|---|---|---|---|---|");
+        for load in LOADS {
+            let Load { size, connections, repeats } = load;
             if only.as_ref().is_some_and(|only| *only != format!("{size}x{connections}")) {
                 continue;
             }
-            // Each row starts with an empty store, so that none is measured against the rows of another.
-            let store = Store::open(&folder.path().join(format!("{size}-{connections}.db"))).await.unwrap();
-            let bot = serve(bot(store)).await;
-            let baseline =
-                load(bare, size, connections, if only.is_some() { Duration::from_millis(50) } else { length }).await;
-            let durable = load(bot, size, connections, length).await;
+            // Each row starts with stores of its own, so that none is measured against the rows of another.
+            let place = |name: &str| folder.path().join(format!("{name}-{size}-{connections}-{repeats}.db"));
+            let store = Store::open(&place("bot")).await.unwrap();
+            if behind > 0 {
+                store.decide(Fill(behind)).await.unwrap();
+            }
+            let durable = run(serve(bot(store.clone())).await, load, length).await;
+            store.close().await;
+            let parsed = run(bare, load, length).await;
+            let appended = Store::open(&place("append")).await.unwrap();
+            appended.decide(Prepare).await.unwrap();
+            let append = Router::new().route(PATH, post(append_only)).with_state(appended.clone());
+            let append = run(serve(append).await, load, length).await;
+            appended.close().await;
             println!(
-                "| {size} | {connections} | {:.0} | {:.0} | {:.1} µs | {:.2} | {:.1} ms | {:.1} ms |",
-                baseline.rate,
+                "| {size} | {connections} | {} | {:.0}/s | {:.0}/s | {:.0}/s | {:.2} | {:.1} µs | {:.1} ms | {:.1} ms | {} MiB |",
+                if repeats { "repeats" } else { "new" },
+                parsed.rate,
+                append.rate,
                 durable.rate,
+                durable.rate / append.rate,
                 durable.cpu,
-                durable.rate / baseline.rate,
                 durable.at(0.50),
                 durable.at(0.99),
+                durable.memory,
             );
         }
     });
@@ -72,6 +107,76 @@ async fn parse_only(body: Bytes) -> StatusCode {
     match alertmanager::parse(&body, "bench") {
         Ok(_) => StatusCode::ACCEPTED,
         Err(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// Appends each alert to a table with one index and answers once that is durable.
+async fn append_only(State(store): State<Store>, body: Bytes) -> StatusCode {
+    let Ok(batch) = alertmanager::parse(&body, "bench") else { return StatusCode::BAD_REQUEST };
+    let rows: Vec<(String, String)> = batch
+        .signals
+        .iter()
+        .map(|signal| (Identity::default().key(&signal.labels).0, serde_json::to_string(signal).unwrap()))
+        .collect();
+    match store.decide(Append(serde_json::to_string(&rows).unwrap())).await {
+        Ok(()) => StatusCode::ACCEPTED,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Makes the table to which alerts are appended.
+struct Prepare;
+
+impl Decision for Prepare {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut Tx) -> firewarden::store::Result<()> {
+        tx.execute("create table appended (key text not null, record text not null) strict", &[]).await?;
+        tx.execute("create index appended_by_key on appended (key)", &[]).await?;
+        Ok(())
+    }
+}
+
+/// Appends rows, each a key and a record.
+struct Append(String);
+
+impl Decision for Append {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut Tx) -> firewarden::store::Result<()> {
+        let sql = "insert into appended (key, record) select value ->> 0, value ->> 1 from json_each($1)";
+        tx.execute(sql, &[(&self.0).into()]).await?;
+        Ok(())
+    }
+}
+
+/// So many alerts that resolved long ago, each in an incident with its entry.
+struct Fill(u64);
+
+impl Decision for Fill {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut Tx) -> firewarden::store::Result<()> {
+        let count = i64::try_from(self.0).unwrap();
+        let numbers = "with recursive n (i) as (select 1 union all select i + 1 from n where i < $1) ";
+        let statements = [
+            "insert into incidents (title, summary, severity, peak_severity, phase, phase_since, channel, runbooks, pages, \
+             origin, opened_at, roles, milestones, earlier, group_key) select 'Old', '', 3, 3, 'closed', i, 'ops', '[]', \
+             '[]', '\"alert\"', i, '{}', '{}', '[]', 'old-' || i from n where i % 1000 = 1",
+            "insert into incident_groups (group_key, incident) select group_key, id from incidents where $1 > 0",
+            "insert into alerts (key, state, last_seen, record) select lower(hex(randomblob(16))), 'resolved', i, \
+             printf('%.700c', 'x') from n",
+            "insert into incident_alerts (incident, alert, alert_key, name, severity, episode, state, joined_at, fired_at) \
+             select 1 + (id - 1) / 1000, id, key, 'Old', 3, 1, 'resolved', id, id from alerts where $1 > 0",
+            "insert into timeline (chain, seq, at, actor, kind, body, text, hash) select 1 + (i - 1) / 1000, 1 + i % 1000, i, \
+             '\"bot\"', 'alert_cleared', printf('%.300c', 'x'), printf('%.100c', 'x'), printf('%.64c', 'x') from n",
+        ];
+        for statement in statements {
+            let sql: &'static str =
+                if statement.contains("from n") { format!("{numbers}{statement}").leak() } else { statement };
+            tx.execute(sql, &[count.into()]).await?;
+        }
+        Ok(())
     }
 }
 
@@ -100,9 +205,12 @@ async fn serve(router: Router) -> SocketAddr {
 }
 
 struct Measured {
+    /// Alerts a second.
     rate: f64,
     /// What an alert cost of a core, the load included, in microseconds.
     cpu: f64,
+    /// How much memory the process had at the end, in MiB.
+    memory: u64,
     /// How long each request took, shortest first.
     took: Vec<Duration>,
 }
@@ -122,10 +230,10 @@ impl Measured {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-async fn load(address: SocketAddr, size: usize, connections: usize, length: Duration) -> Measured {
+async fn run(address: SocketAddr, load: Load, length: Duration) -> Measured {
     let (start, used) = (Instant::now(), cpu());
     let senders: Vec<_> =
-        (0..connections).map(|sender| tokio::spawn(send(address, sender, size, start + length))).collect();
+        (0..load.connections).map(|sender| tokio::spawn(send(address, sender, load, start + length))).collect();
     let mut took = Vec::new();
     for sender in senders {
         took.extend(sender.await.unwrap());
@@ -133,8 +241,8 @@ async fn load(address: SocketAddr, size: usize, connections: usize, length: Dura
     let elapsed = start.elapsed().as_secs_f64();
     let used = cpu() - used;
     took.sort();
-    let alerts = (took.len() * size) as f64;
-    Measured { rate: alerts / elapsed, cpu: used.as_secs_f64() * 1e6 / alerts, took }
+    let alerts = (took.len() * load.size) as f64;
+    Measured { rate: alerts / elapsed, cpu: used.as_secs_f64() * 1e6 / alerts, memory: memory(), took }
 }
 
 /// What this process has used of the cores so far. Linux counts it in hundredths of a second.
@@ -145,14 +253,21 @@ fn cpu() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Sends one body after the other, each with alerts that were never seen before.
-async fn send(address: SocketAddr, sender: usize, size: usize, until: Instant) -> Vec<Duration> {
+/// How much memory this process has, in MiB.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    resident.and_then(|size| size.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+/// Sends one body after the other.
+async fn send(address: SocketAddr, sender: usize, load: Load, until: Instant) -> Vec<Duration> {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.set_nodelay(true).unwrap();
     let mut took = Vec::new();
     let mut answer = vec![0_u8; 4096];
     while Instant::now() < until {
-        let body = body(sender, took.len(), size);
+        let body = body(sender, if load.repeats { 0 } else { took.len() }, load.size);
         let request = format!(
             "POST {PATH} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",

@@ -12,6 +12,8 @@ use crate::{
     store::{self, Decision, Tx, inputs, timers},
 };
 
+/// Each process writes every 10 s that it is there: where the last time was so long ago, none was.
+const BESIDE: Duration = Duration::from_secs(25);
 /// When a timer is looked at again that this version does not know.
 const UNKNOWN_TIMER: Duration = Duration::from_mins(1);
 
@@ -19,7 +21,10 @@ const UNKNOWN_TIMER: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub enum Input {
     /// The bot has started: nobody could be heard while it was down.
-    Started,
+    Started {
+        /// Whether this process leads; else another is there, or was a moment ago.
+        leads: bool,
+    },
     /// Nothing could be written since this moment, and now it can: whoever spoke meanwhile was sent away.
     DeafSince(Time),
     /// Sources say something of alerts.
@@ -60,7 +65,14 @@ impl Decision for Occurrence {
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
-            Input::Started => after_deafness(&mut context, None).await.map(|()| Answer::Done),
+            Input::Started { leads } => {
+                let heard = store::last_heard(context.tx).await?;
+                let somebody_was_there = !leads && heard.is_some_and(|heard| self.now.since(heard) < BESIDE);
+                if !somebody_was_there {
+                    after_deafness(&mut context, None).await?;
+                }
+                Ok(Answer::Done)
+            }
             Input::DeafSince(since) => after_deafness(&mut context, Some(*since)).await.map(|()| Answer::Done),
             Input::Alerts(batches) => {
                 let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;

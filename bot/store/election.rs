@@ -222,7 +222,9 @@ impl Seat {
     async fn listen(&self, session: &mut Session, asked: Instant) -> Result<()> {
         let hearing = async {
             while let Some(heard) = session.listener.try_recv().await? {
-                self.voice.hears(heard.payload()).into_iter().for_each(|wake| self.wakes.wake(wake));
+                for wake in self.voice.hears(heard.payload()) {
+                    self.wakes.wake(wake);
+                }
             }
             Ok::<_, sqlx::Error>(())
         };

@@ -134,7 +134,9 @@ impl Wakes {
     }
 
     fn all(&self) {
-        Wake::ALL.into_iter().for_each(|wake| self.wake(wake));
+        for wake in Wake::ALL {
+            self.wake(wake);
+        }
     }
 }
 
@@ -171,7 +173,7 @@ impl Store {
             Address::File(path) => {
                 let opened = sqlite::open(path).await?;
                 let tx = Tx::over(Connection::Sqlite(Box::new(opened.writer)));
-                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(tx, opened.lock), None)
+                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(Box::new(tx), opened.lock), None)
             }
             Address::Server(server) => {
                 let (writer, readers, election) = postgres::open(server, Arc::clone(&wakes)).await?;

@@ -98,7 +98,7 @@ impl Writer {
 /// What the writer writes with.
 pub(super) enum Hand {
     /// The one connection to a file, with the lock that keeps other processes away.
-    Sqlite(Tx, File),
+    Sqlite(Box<Tx>, File),
     /// The connection to a server on which this process writes, made anew after trouble.
     Postgres(Box<postgres::Writer>),
 }
@@ -209,7 +209,9 @@ async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Re
     }
     match hand.run(jobs).await {
         Ok(woken) => {
-            woken.into_iter().for_each(|wake| wakes.wake(wake));
+            for wake in woken {
+                wakes.wake(wake);
+            }
             Ok(())
         }
         Err(fault) => {

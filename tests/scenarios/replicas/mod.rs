@@ -4,6 +4,8 @@ mod chaos;
 
 use std::time::{Duration, Instant};
 
+use sqlx::Connection as _;
+
 use crate::world::{
     Config, World, alert,
     discord::Discord,
@@ -28,14 +30,14 @@ const EFFECT: &str = r#"action: http
       found: "size(output.made) > 0""#;
 
 /// Does something once.
-const WAITS: &str = r#"
+const WAITS: &str = "
 name: waits
 mode: auto
 trigger: { chat: {} }
 target: { service: checkout, environment: production }
 steps:
   - name: act
-"#;
+";
 
 /// A guild with one channel, and the configuration that knows it.
 fn guild(config: Config) -> (Discord, Config) {
@@ -154,6 +156,40 @@ async fn a_run_goes_on_in_another_process_when_its_own_ends() {
     assert!(ended.elapsed() < Duration::from_secs(8), "it took {:?}", ended.elapsed());
     assert_eq!(effects.done().into_values().collect::<Vec<_>>(), [1], "what was under way is found, not repeated");
     second.finish().await;
+}
+
+/// What the next release does to the store when it starts beside this one: it adds, and has everybody connect anew.
+const NEXT_RELEASE: &str = "
+    alter table runs add column of_the_next_release text;
+    insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+        values (9001, 'the next release', now(), true, '', 0);
+    select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'firewarden';";
+
+/// An upgrade takes no pause: this release goes on beside the next one, and may even be started beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_works_beside_the_next_one() {
+    let Some(database) = postgres::database().await else {
+        return left_out("two releases side by side", "`FIREWARDEN_TEST_POSTGRES`");
+    };
+    let first = World::start_with(Config::default().server(&database)).await;
+    first.alertmanager().fires(&alert("CheckoutLatency").service("checkout")).await;
+    first.sees("/runbook list", "restart-service").await;
+    // Whoever was in the middle of something says so.
+    first.announce("");
+    let mut connection = sqlx::PgConnection::connect(&database).await.unwrap();
+    sqlx::raw_sql(NEXT_RELEASE).execute(&mut connection).await.unwrap();
+
+    let second = World::start_with(Config::default().server(&database)).await;
+    assert!(until(20, async || stands(&first.bot).await.0).await, "{}", first.bot.log());
+    for world in [&first, &second] {
+        world.sees("/runbook list", "restart-service").await;
+        world.sees("/incident list", "INC-1").await;
+    }
+    first.alertmanager().fires(&alert("CheckoutErrors").service("checkout")).await;
+    second.sees("/incident list", "CheckoutErrors").await;
+    second.finish().await;
+    first.finish().await;
 }
 
 /// A database that is restarted, or lost for a minute, is no reason to lose an alert, nor to start anything again.

@@ -222,7 +222,7 @@ async fn quiet_while_the_bot_was_down_does_not_count() {
     let cleared = world.now();
     world.0.clock.pass(15 * MINUTE);
     let world = World(world.0.restart(rules()).await);
-    world.0.engine.submit(Input::Started).await.unwrap();
+    world.0.engine.submit(Input::Started { leads: true }).await.unwrap();
     world.pass(Duration::from_secs(599)).await;
     assert_eq!(world.phase(1).await, Phase::Monitoring);
     world.pass(Duration::from_secs(1)).await;
@@ -241,7 +241,7 @@ async fn quiet_time_is_prolonged_by_what_nobody_could_hear_of_it() {
     world.says("ada", "/incident note text:x incident:INC-1").await;
     world.0.clock.pass(8 * MINUTE);
     let world = World(world.0.restart(rules()).await);
-    world.0.engine.submit(Input::Started).await.unwrap();
+    world.0.engine.submit(Input::Started { leads: true }).await.unwrap();
     world.pass(8 * MINUTE + Duration::from_secs(59)).await;
     assert_eq!(world.phase(1).await, Phase::Monitoring);
     world.pass(Duration::from_secs(1)).await;
@@ -266,6 +266,21 @@ async fn a_time_without_ears_counts_once_although_several_processes_had_none() {
     world.pass(20 * MINUTE).await;
     let resolved = world.incident(1).await.milestones.mark(Milestone::Resolved).unwrap().clone();
     assert_eq!((resolved.value, resolved.confirmed), (cleared, Some(cleared + 18 * MINUTE)));
+}
+
+#[tokio::test]
+async fn a_process_that_starts_beside_another_prolongs_no_quiet() {
+    for (silence, prolonged) in [(Duration::from_secs(20), Duration::ZERO), (MINUTE, MINUTE)] {
+        let world = World::new().await;
+        world.fires("Errors").await;
+        world.clears("Errors").await;
+        let cleared = world.now();
+        world.0.clock.pass(silence);
+        world.0.engine.submit(Input::Started { leads: false }).await.unwrap();
+        world.pass(20 * MINUTE).await;
+        let resolved = world.incident(1).await.milestones.mark(Milestone::Resolved).unwrap().clone();
+        assert_eq!(resolved.confirmed, Some(cleared + 10 * MINUTE + prolonged), "{silence:?}");
+    }
 }
 
 #[tokio::test]

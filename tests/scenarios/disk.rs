@@ -9,7 +9,9 @@ use std::{
 use axum::{Router, extract::State, routing::post};
 use tokio::net::TcpListener;
 
-use crate::world::{Config, Fault, Moment, Which, World, alert, config, http, is_installed, left_out, until};
+use crate::world::{
+    Config, Fault, Moment, Which, World, alert, config, http, is_installed, left_out, store::OfTheFile, until,
+};
 
 type Heard = Arc<Mutex<Vec<String>>>;
 
@@ -95,6 +97,9 @@ async fn sends(world: &World, name: &str) -> (u16, Option<String>) {
 /// A bot that answers 200 and forgets is worse than one that is down: senders keep what they were refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_refused_told_and_survived() {
+    if OfTheFile::FullDisk.is_left_out() {
+        return;
+    }
     if !is_installed("strace") {
         left_out("the full disk", "`strace`");
         return;
@@ -148,6 +153,9 @@ async fn a_full_disk_is_refused_told_and_survived() {
 /// A disk that neither fails nor ends is the worst: whoever asks must not be told that all is well while senders wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_hangs_makes_the_bot_unready() {
+    if OfTheFile::HungDisk.is_left_out() {
+        return;
+    }
     if !is_installed("strace") {
         left_out("the hung disk", "`strace`");
         return;
@@ -173,6 +181,9 @@ async fn a_disk_that_hangs_makes_the_bot_unready() {
 /// it has to take it up itself once there is room again: a run that nobody drives holds its target for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_in_flight_is_taken_up_again_when_there_is_room() {
+    if OfTheFile::FullDisk.is_left_out() {
+        return;
+    }
     if !is_installed("strace") {
         left_out("a run on a full disk", "`strace`");
         return;

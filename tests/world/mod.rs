@@ -104,14 +104,9 @@ pub(crate) fn http() -> reqwest::Client {
     CLIENT.get_or_init(make).clone()
 }
 
-/// Says that a story was left out, and for want of what.
+/// Says that a story was left out, and for want of what. Unlike what a story prints, it is seen although nothing failed.
 pub(crate) fn left_out(what: &str, missing: &str) {
-    tell(&format!("left out: {what}, for want of {missing}"));
-}
-
-/// Tells whoever runs the tests. Unlike what a story prints, it is seen although nothing failed.
-fn tell(line: &str) {
-    let _nobody_reads = writeln!(std::io::stderr(), "{line}");
+    let _nobody_reads = writeln!(std::io::stderr(), "left out: {what}, for want of {missing}");
 }
 
 /// Whether a program is installed.

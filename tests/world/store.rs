@@ -17,31 +17,7 @@ use firewarden::{
 };
 use sqlx::Connection as _;
 
-use super::{World, left_out, postgres, tell};
-
-/// What is told of a file alone, because the file itself is what it is about.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum OfTheFile {
-    /// There is no space, which a server has to see to on its own machine.
-    FullDisk,
-    /// Nothing becomes durable, likewise.
-    HungDisk,
-}
-
-impl OfTheFile {
-    /// Whether it is left out because stories are told on PostgreSQL; then that is said.
-    pub(crate) fn is_left_out(self) -> bool {
-        let is_left_out = is_on_postgres();
-        if is_left_out {
-            let what = match self {
-                OfTheFile::FullDisk => "a disk that is full",
-                OfTheFile::HungDisk => "a disk that hangs",
-            };
-            tell(&format!("left out on PostgreSQL: {what}, which is the server's own"));
-        }
-        is_left_out
-    }
-}
+use super::{World, left_out, postgres};
 
 /// Whether stories are told on PostgreSQL.
 pub(crate) fn is_on_postgres() -> bool {

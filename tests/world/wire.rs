@@ -1,11 +1,12 @@
-//! The wire between a bot and its server of PostgreSQL, on which something can happen around a commit: before the server
-//! is asked for it, so that it is not made, or once it is made and before the bot is told.
+//! The wire between a bot and its server of PostgreSQL. It can be cut or fall silent, and something can happen around a
+//! commit: before the server is asked for it, so that it is not made, or once it is made and before the bot is told.
 //!
 //! It reads as much of the protocol as that takes. <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 
 use std::{
     collections::HashSet,
     io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -15,15 +16,28 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
-use super::{Moment, held};
+use super::{Moment, free_address, held};
 
 /// The first words of a client that asks for a wire which nobody can read along.
 const SECRETS: [i32; 2] = [80_877_103, 80_877_104];
 
 /// What happens at a commit; the conversation ends with it.
 type Strike = Arc<dyn Fn() + Send + Sync>;
+
+/// How a wire is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Condition {
+    /// What is said arrives.
+    #[default]
+    Whole,
+    /// Nobody is connected, and nobody can connect.
+    Cut,
+    /// Nothing that is said arrives, and nobody learns of it.
+    Silent,
+}
 
 /// A wire to a server.
 pub(crate) struct Wire {
@@ -34,12 +48,24 @@ pub(crate) struct Wire {
 /// When something happens.
 #[derive(Default)]
 struct Plan {
+    condition: watch::Sender<Condition>,
     strike: Mutex<Option<(usize, Moment, Strike)>>,
     asked: AtomicUsize,
     made: AtomicUsize,
 }
 
 impl Plan {
+    /// Waits until the wire is not so.
+    async fn ends(&self, condition: Condition) {
+        // The sender is held by `self`, so that waiting cannot fail.
+        drop(self.condition.subscribe().wait_for(|now| *now != condition).await);
+    }
+
+    /// Waits until the wire is so.
+    async fn becomes(&self, condition: Condition) {
+        drop(self.condition.subscribe().wait_for(|now| *now == condition).await);
+    }
+
     /// Strikes if this commit is the one; whether it did.
     async fn strikes(&self, moment: Moment) -> bool {
         let count = match moment {
@@ -61,11 +87,11 @@ impl Wire {
         let (authority, path) = rest.split_once('/').unwrap();
         let (user, server) = authority.rsplit_once('@').map_or(("", authority), |(user, server)| (user, server));
         let server = if server.contains(':') { server.to_owned() } else { format!("{server}:5432") };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let here = listener.local_addr().unwrap();
+        let here = free_address();
+        let listener = TcpListener::bind(here).await.unwrap();
         let at = if user.is_empty() { String::new() } else { format!("{user}@") };
         let plan = Arc::<Plan>::default();
-        tokio::spawn(carry(listener, server, Arc::clone(&plan)));
+        tokio::spawn(carry(listener, here, server, Arc::clone(&plan)));
         Self { url: format!("{scheme}://{at}{here}/{path}"), plan }
     }
 
@@ -74,18 +100,36 @@ impl Wire {
         &self.url
     }
 
+    /// From here on it is so.
+    pub(crate) fn is(&self, condition: Condition) {
+        self.plan.condition.send_replace(condition);
+    }
+
     /// Lets something happen at the commit with this number, counted from 1 over all connections.
     pub(crate) fn at_commit(&self, number: usize, moment: Moment, strike: Strike) {
         *held(&self.plan.strike) = Some((number, moment, strike));
     }
 }
 
-async fn carry(listener: TcpListener, server: String, plan: Arc<Plan>) {
-    while let Ok((bot, _)) = listener.accept().await {
+async fn carry(mut listener: TcpListener, here: SocketAddr, server: String, plan: Arc<Plan>) {
+    loop {
+        let bot = tokio::select! {
+            accepted = listener.accept() => accepted.map(|(bot, _)| bot),
+            () = plan.becomes(Condition::Cut) => {
+                drop(listener);
+                plan.ends(Condition::Cut).await;
+                listener = TcpListener::bind(here).await.unwrap();
+                continue;
+            }
+        };
+        let Ok(bot) = bot else { return };
         let (server, plan) = (server.clone(), Arc::clone(&plan));
         tokio::spawn(async move {
             // Either side may leave at any time: then the other is left, too.
-            let _ended = converse(bot, &server, &plan).await;
+            tokio::select! {
+                () = plan.becomes(Condition::Cut) => {}
+                _ended = converse(bot, &server, &plan) => {}
+            }
         });
     }
 }
@@ -98,6 +142,7 @@ async fn converse(bot: TcpStream, server: &str, plan: &Plan) -> io::Result<()> {
     let (from_server, to_server) = server.into_split();
     let (mut from_bot, mut from_server) = (BufReader::new(from_bot), BufReader::new(from_server));
     let mut to_server = BufWriter::new(to_server);
+    plan.ends(Condition::Silent).await;
     // The first message has no kind: whether the wire is to be secret, then who it is.
     loop {
         let words = read(&mut from_bot).await?;
@@ -148,6 +193,7 @@ async fn asks(
         if is_commit && plan.strikes(Moment::Before).await {
             return Ok(());
         }
+        plan.ends(Condition::Silent).await;
         write(server, Some(kind), &words).await?;
         if bot.buffer().is_empty() {
             server.flush().await?;
@@ -167,6 +213,7 @@ async fn answers(
         if kind == b'C' && words == b"COMMIT\0" && plan.strikes(Moment::After).await {
             return Ok(());
         }
+        plan.ends(Condition::Silent).await;
         write(&mut bot, Some(kind), &words).await?;
         if server.buffer().is_empty() {
             bot.flush().await?;

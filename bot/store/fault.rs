@@ -54,9 +54,10 @@ impl FaultKind {
                 "the database is damaged or is not the program's",
                 "keep a copy of it, then start from a backup or with another database in `store.url`",
             ),
-            FaultKind::ReadOnly => {
-                ("it cannot be written", "name the server that takes writes in `store.url`, and not a copy that follows it")
-            }
+            FaultKind::ReadOnly => (
+                "it cannot be written",
+                "name the server that takes writes in `store.url`, and not a copy that follows it",
+            ),
             FaultKind::Device => (
                 "its server reported an error of its device",
                 "look at the server's own log for disk errors; writing is tried again",

@@ -29,7 +29,11 @@ async fn a_database_that_is_not_the_bots_is_said_to_be_none() {
     for arguments in [&["serve"][..], &["verify"], &["review", "INC-1"]] {
         let ended = missing.runs(arguments);
         assert_eq!(ended.code, 1, "{ended:?}");
-        assert!(ended.err.contains("does not let the program in") && ended.err.contains("`store.url`"), "{}", ended.err);
+        assert!(
+            ended.err.contains("does not let the program in") && ended.err.contains("`store.url`"),
+            "{}",
+            ended.err
+        );
     }
     let empty = shell(&database);
     for arguments in [&["verify"][..], &["review", "INC-1"]] {

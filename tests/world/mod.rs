@@ -31,12 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firewarden::{
-    adapters::clock::SystemClock,
-    domain::time::Time,
-    engine::ports::Clock,
-    store::Address,
-};
+use firewarden::{adapters::clock::SystemClock, domain::time::Time, engine::ports::Clock, store::Address};
 use tempfile::TempDir;
 
 use self::{alerts::Alertmanager, console::Console, wire::Wire};

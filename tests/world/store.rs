@@ -117,7 +117,9 @@ impl World {
         let Ok(store) = ReadOnly::open(&self.address).await else { return };
         let open = runs::open(&mut store.read().await.unwrap()).await.unwrap();
         let driven = open.iter().filter(|run| run.owner.is_some() && run.state == RunState::Running);
-        let Some(last) = driven.filter_map(|run| run.lease_until).max().filter(|last| *last >= self.now()) else { return };
+        let Some(last) = driven.filter_map(|run| run.lease_until).max().filter(|last| *last >= self.now()) else {
+            return;
+        };
         self.note("the leases of what was at work pass");
         hand.advance_to(last + Duration::from_millis(1)).await;
     }

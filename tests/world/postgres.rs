@@ -17,11 +17,15 @@ pub(crate) struct Database {
 pub(crate) async fn database() -> Option<Database> {
     let server = std::env::var("FIREWARDEN_TEST_POSTGRES").ok()?;
     let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-    ask(&server, format!("create database {name}")).await.unwrap();
     let (address, options) = server.find('?').map_or((server.as_str(), ""), |place| server.split_at(place));
     let (address, _) = address.rsplit_once('/').unwrap();
     let url = format!("{address}/{name}{options}");
-    Some(Database { server, name, url })
+    // Whoever gave up waiting leaves none behind: what a task gives to nobody is dropped.
+    let created = tokio::spawn(async move {
+        ask(&server, format!("create database {name}")).await.unwrap();
+        Database { server, name, url }
+    });
+    Some(created.await.unwrap())
 }
 
 async fn ask(server: &str, statement: String) -> sqlx::Result<()> {

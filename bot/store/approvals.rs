@@ -10,9 +10,9 @@ use crate::domain::{
 pub async fn add(tx: &mut Tx, approval: &Approval) -> Result<ApprovalId> {
     let row = tx
         .row(
-            "insert into approvals (run, asks, path, revision, epoch, question, approvers, people, bound, state, answers, \
-             asked_at, expires_at, decided_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-             returning id",
+            "insert into approvals (id, run, asks, path, revision, epoch, question, approvers, people, bound, state, \
+             answers, asked_at, expires_at, decided_at) values ((select coalesce(max(id), 0) + 1 from approvals), \
+             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning id",
             &[
                 approval.run.0.into(),
                 (&json(&approval.asks)?).into(),

@@ -11,23 +11,24 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where the store is, as people are told.
     address: Option<String>,
+    is_server: bool,
     detail: String,
 }
 
 /// The kinds of trouble that want different answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// No space is left where the file is.
+    /// No space is left where it is kept.
     Full,
     /// Another process writes to the store.
     Locked,
-    /// The file is damaged, or is not a database.
+    /// The file is damaged, or is not a database; the database is not the program's.
     Corrupt,
-    /// A newer version of the program has written the file.
+    /// A newer version of the program has written it.
     Newer,
-    /// An older version of the program has written the file, and it is only read.
+    /// An older version of the program has written it, and it is only read.
     Older,
-    /// The file or its folder may not be written.
+    /// The file or its folder may not be written, or the server takes no writes.
     ReadOnly,
     /// The device reported an error.
     Device,
@@ -42,6 +43,35 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// What is wrong and what to do, where it is another thing with a server than with a file.
+    fn advice_on_server(self) -> (&'static str, &'static str) {
+        match self {
+            FaultKind::Locked => (
+                "another process is at work on it",
+                "stop the other `firewarden` that uses it, or give this one a database of its own",
+            ),
+            FaultKind::Corrupt => (
+                "the database is damaged or is not the program's",
+                "keep a copy of it, then start from a backup or with another database in `store.url`",
+            ),
+            FaultKind::ReadOnly => (
+                "it cannot be written",
+                "name the server that takes writes in `store.url`, and not a copy that follows it",
+            ),
+            FaultKind::Device => (
+                "its server reported an error of its device",
+                "look at the server's own log for disk errors; writing is tried again",
+            ),
+            FaultKind::Full
+            | FaultKind::Newer
+            | FaultKind::Older
+            | FaultKind::Unreachable
+            | FaultKind::Denied
+            | FaultKind::Stopping
+            | FaultKind::Defect => self.advice(),
+        }
+    }
+
     fn advice(self) -> (&'static str, &'static str) {
         match self {
             FaultKind::Full => {
@@ -56,7 +86,7 @@ impl FaultKind {
                 "keep a copy of it with its `-wal` file, then start from a backup or with another `store.path`",
             ),
             FaultKind::Newer => {
-                ("a newer version wrote it", "run the newer `firewarden`; files are never converted back")
+                ("a newer version wrote it", "run the newer `firewarden`; a store is never converted back")
             }
             FaultKind::Older => {
                 ("an older version wrote it", "run `firewarden serve` once with it, which brings it forward")
@@ -86,7 +116,7 @@ impl FaultKind {
 impl Fault {
     /// A fault of this kind, with what the database said.
     pub fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
-        Self { kind, address: None, detail: detail.into() }
+        Self { kind, address: None, is_server: false, detail: detail.into() }
     }
 
     /// A mistake of the program itself.
@@ -97,6 +127,7 @@ impl Fault {
     /// Adds which store it is about.
     #[must_use]
     pub fn about(mut self, address: &Address) -> Self {
+        self.is_server = address.file().is_none();
         self.address.get_or_insert_with(|| address.to_string());
         self
     }
@@ -104,7 +135,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, hint) = self.kind.advice();
+        let (what, hint) = if self.is_server { self.kind.advice_on_server() } else { self.kind.advice() };
         match &self.address {
             Some(address) => write!(f, "Cannot use the store `{address}`: {what}")?,
             None => write!(f, "Cannot use the store: {what}")?,

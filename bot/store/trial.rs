@@ -14,6 +14,7 @@ mod postgres;
 /// A home for one store, gone with the test.
 pub(crate) struct Home {
     _folder: TempDir,
+    _database: Option<postgres::Database>,
     address: Address,
 }
 
@@ -22,9 +23,9 @@ impl Home {
     pub(crate) async fn new() -> Self {
         let home = Self::file();
         match postgres::database().await {
-            Some(url) => {
-                let server = Server::read(&SecretString::from(url)).unwrap();
-                Self { address: Address::Server(server), ..home }
+            Some(database) => {
+                let server = Server::read(&SecretString::from(database.to_owned())).unwrap();
+                Self { address: Address::Server(server), _database: Some(database), ..home }
             }
             None => home,
         }
@@ -34,7 +35,7 @@ impl Home {
     pub(crate) fn file() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::File(folder.path().join("firewarden.db"));
-        Self { _folder: folder, address }
+        Self { _folder: folder, _database: None, address }
     }
 
     pub(crate) fn address(&self) -> &Address {

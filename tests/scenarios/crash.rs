@@ -2,7 +2,8 @@
 //!
 //! For every shipped runbook the same small story is told again and again, each time with the bot killed at another
 //! place: at each outgoing request, before it is carried out and after it but before the answer, and at each commit,
-//! when it is durable and nobody has been told. The sweep ends when a story was told without a kill.
+//! when it is durable and nobody has been told, or a server has not been asked for it. The sweep ends when a story was
+//! told without a kill.
 
 use std::{
     sync::Arc,
@@ -15,13 +16,18 @@ use firewarden::{
 };
 use futures::{StreamExt, stream};
 
-use crate::world::{Config, Fault, Moment, Shipped, Which, World, alert, is_installed, left_out};
+use crate::world::{
+    Config, Fault, Moment, Shipped, Which, World, alert, is_installed, left_out, store::is_on_postgres,
+};
 
 /// Where the bot is killed.
 #[derive(Debug, Clone, Copy)]
 enum Kill {
     Request(usize, Moment),
-    Commit(usize),
+    /// At a commit to a file.
+    Sync(usize),
+    /// At a commit to a server.
+    Commit(usize, Moment),
 }
 
 /// How many stories are told at the same time.
@@ -44,12 +50,19 @@ async fn killed_at_any_request_every_effect_happens_once() {
 /// Nothing acknowledged is lost and nothing happens twice, whichever commit was the last thing that the bot did.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_at_any_commit_every_effect_happens_once() {
-    if !is_installed("strace") {
+    let is_on_postgres = is_on_postgres();
+    if !is_on_postgres && !is_installed("strace") {
         left_out("killing the bot at every commit", "`strace`");
         return;
     }
-    for case in &Shipped::all() {
-        sweep(case, Kill::Commit).await;
+    for (number, case) in Shipped::all().iter().enumerate() {
+        if is_on_postgres {
+            // Before one commit and after the next; where it is before in one runbook, it is after in another.
+            let moment = |place: usize| if (place + number).is_multiple_of(2) { Moment::Before } else { Moment::After };
+            sweep(case, |place| Kill::Commit(place, moment(place))).await;
+        } else {
+            sweep(case, Kill::Sync).await;
+        }
     }
 }
 
@@ -71,19 +84,24 @@ async fn sweep(case: &Shipped, kill: impl Fn(usize) -> Kill) {
 
 /// Tells the story of one run with one kill; whether it struck.
 async fn survives(case: &Shipped, kill: Kill) -> bool {
-    let world = World::prepare_at_noon(Config::default()).await;
+    let config = if let Kill::Commit(..) = kill { Config::default().wired() } else { Config::default() };
+    let world = World::prepare_at_noon(config).await;
     world.note(&format!("{}: {kill:?}", case.plan.name));
     // Killed processes leave no time to log what they were about to.
     world.announce("");
     case.trouble(&world);
+    let bot = world.bot.clone();
+    let strike = Arc::new(move || bot.kill());
     let under = match kill {
         Kill::Request(number, moment) => {
-            let bot = world.bot.clone();
-            let strike = Fault::Strike(Arc::new(move || bot.kill()));
-            world.service.plan(Which::Number(number), moment, strike);
+            world.service.plan(Which::Number(number), moment, Fault::Strike(strike));
             Vec::new()
         }
-        Kill::Commit(number) => ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e"]
+        Kill::Commit(number, moment) => {
+            world.wire().at_commit(number, moment, strike);
+            Vec::new()
+        }
+        Kill::Sync(number) => ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e"]
             .map(str::to_owned)
             .into_iter()
             .chain([format!("inject=fsync,fdatasync:signal=SIGKILL:when={number}")])
@@ -167,6 +185,7 @@ impl<'a> Telling<'a> {
                     self.owed = Owed::Nothing;
                 }
             }
+            Some("in doubt") => world.settles_doubt("ben", "RUN-1").await,
             Some("done") => return true,
             Some("running" | "waiting" | "waiting for people") => world.clock().step(Duration::from_secs(20)).await,
             Some(other) => panic!("the run is {other}:\n{seen}"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
-use crate::world::{Config, Fault, Moment, Which, World, until};
+use crate::world::{Config, Fault, Moment, Which, World, store::is_on_postgres, until};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -36,11 +36,13 @@ async fn in_the_middle() -> World {
 
 /// The bot comes back and nothing starts, however long it takes.
 async fn nothing_starts(world: &World) {
-    world.run_comes_to("RUN-1", "held", MINUTE).await;
+    // On a server, whoever began the fourth step may be at it still for all that the others know: people are asked.
+    let (stands, answer) = if is_on_postgres() { ("in doubt", "did-not-happen") } else { ("held", "retry") };
+    world.run_comes_to("RUN-1", stands, MINUTE).await;
     world.passes(5 * MINUTE).await;
-    assert_eq!(world.run_state("RUN-1").await, "held");
+    assert_eq!(world.run_state("RUN-1").await, stands);
     assert_eq!((world.service.calls(), world.service.checkout.effects().len()), (4, 3));
-    let said = world.console("ben").says("/runbook answer question:RUN-1 answer:retry").await;
+    let said = world.console("ben").says(&format!("/runbook answer question:RUN-1 answer:{answer}")).await;
     world.run_comes_to("RUN-1", "held", Duration::ZERO).await;
     assert_eq!(world.service.calls(), 4, "while it is halted nobody can go on: {}", said.text);
 }

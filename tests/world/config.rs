@@ -35,6 +35,8 @@ pub(crate) struct Config {
     extra: String,
     /// A server that keeps the store in place of a file.
     server: Option<String>,
+    /// Whether the story has its hand on the wire to a server.
+    pub(super) is_wired: bool,
     /// Words of the shipped runbooks, and what stands in their place.
     edits: Vec<(&'static str, &'static str)>,
     /// Accounts at Discord of people, and Discord's numbers of roles.
@@ -51,6 +53,7 @@ impl Default for Config {
             quiet: "10m",
             extra: String::new(),
             server: None,
+            is_wired: false,
             edits: Vec::new(),
             numbers: Vec::new(),
             runbooks: Vec::new(),
@@ -70,6 +73,17 @@ impl Config {
     pub(crate) fn server(mut self, url: &str) -> Self {
         self.server = Some(url.to_owned());
         self
+    }
+
+    /// With the story's hand on the wire to the server, if a server keeps the store; see [`World::wire`](super::World).
+    pub(crate) fn wired(mut self) -> Self {
+        self.is_wired = true;
+        self
+    }
+
+    /// The URL of the server that keeps the store, if one does.
+    pub(super) fn url(&self) -> Option<String> {
+        self.server.clone()
     }
 
     /// Where the store of a bot in this folder is.

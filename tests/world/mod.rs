@@ -19,6 +19,8 @@ pub(crate) mod replicas;
 mod runbooks;
 mod runs;
 pub(crate) mod shell;
+pub(crate) mod store;
+pub(crate) mod wire;
 
 use std::{
     fs::{self, File},
@@ -29,20 +31,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firewarden::{
-    adapters::clock::SystemClock,
-    domain::{
-        ids::IncidentId,
-        incidents::Incident,
-        time::Time,
-        timeline::{Chain, Entry},
-    },
-    engine::ports::Clock,
-    store::{Address, Store},
-};
+use firewarden::{adapters::clock::SystemClock, domain::time::Time, engine::ports::Clock, store::Address};
 use tempfile::TempDir;
 
-use self::{alerts::Alertmanager, console::Console};
+use self::{alerts::Alertmanager, console::Console, wire::Wire};
 pub(crate) use self::{
     alerts::alert,
     bot::{Bot, Form},
@@ -126,10 +118,15 @@ pub(crate) struct World {
     pub(crate) service: ExampleService,
     folder: TempDir,
     address: Address,
+    /// The URL of the server that keeps the store, if one does.
+    server: Option<String>,
+    wire: Option<Wire>,
     hand: Option<Hand>,
     begun: Time,
     transcript: Mutex<Vec<String>>,
     announced: Mutex<Vec<&'static str>>,
+    /// Dropped at last, when nothing of the story uses it any more.
+    _database: Option<postgres::Database>,
 }
 
 impl World {
@@ -160,6 +157,16 @@ impl World {
 
     /// Everything but the bot, by the real clock.
     pub(crate) async fn prepare(hand: Option<Hand>, config: Config) -> Self {
+        let database = if config.url().is_some() { None } else { store::database().await };
+        let direct = match &database {
+            Some(database) => config.server(database),
+            None => config,
+        };
+        let wire = match direct.url().filter(|_| direct.is_wired) {
+            Some(url) => Some(Wire::to(&url).await),
+            None => None,
+        };
+        let config = wire.as_ref().map_or_else(|| direct.clone(), |wire| direct.clone().server(wire.url()));
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = hand.clone().map_or_else(|| Arc::new(SystemClock) as _, |hand| Arc::new(hand) as _);
         let begun = clock.now();
@@ -168,8 +175,20 @@ impl World {
         config.write(folder.path(), listens, &service);
         let form = hand.as_ref().map_or(Form::Program, |hand| Form::Story(hand.address()));
         let bot = Bot::new(folder.path(), form, listens);
-        let address = config.store(folder.path());
-        Self { bot, service, folder, address, hand, begun, transcript: Mutex::default(), announced: Mutex::default() }
+        let address = direct.store(folder.path());
+        Self {
+            bot,
+            service,
+            folder,
+            address,
+            server: direct.url(),
+            wire,
+            hand,
+            begun,
+            transcript: Mutex::default(),
+            announced: Mutex::default(),
+            _database: database,
+        }
     }
 
     /// Where the bot is reached.
@@ -195,6 +214,11 @@ impl World {
     /// The clock of a story that has one.
     pub(crate) fn clock(&self) -> &Hand {
         self.hand.as_ref().unwrap()
+    }
+
+    /// The wire to the server, in a story that asked for it; see [`Config::wired`].
+    pub(crate) fn wire(&self) -> &Wire {
+        self.wire.as_ref().unwrap()
     }
 
     /// Lets time pass, from deadline to deadline.
@@ -231,9 +255,10 @@ impl World {
         self.bot.kill();
     }
 
-    /// Kills the bot if it runs, and starts it again over the same folder.
+    /// Kills the bot if it runs, and starts it again over the same folder, when it may take up what it was at.
     pub(crate) async fn restart(&self) {
         self.bot.kill();
+        self.leases_pass().await;
         self.note("the bot starts again");
         self.bot.start().await;
     }
@@ -304,33 +329,6 @@ impl World {
         let unseen: Vec<&str> =
             log.lines().filter(is_error).filter(|line| !announced.iter().any(|text| line.contains(text))).collect();
         assert!(unseen.is_empty(), "the log has errors that the story did not announce:\n{}", unseen.join("\n"));
-    }
-
-    /// The store of a bot that does not run.
-    pub(crate) async fn store(&self) -> Store {
-        assert!(!self.bot.is_alive(), "the store is read once the bot has ended");
-        Store::open(&self.address).await.unwrap()
-    }
-
-    /// An incident, once the bot has ended.
-    pub(crate) async fn incident(&self, incident: i64) -> Incident {
-        let store = self.store().await;
-        let mut reader = store.read().await.unwrap();
-        let found = firewarden::store::incidents::by_id(&mut reader, IncidentId(incident)).await.unwrap();
-        drop(reader);
-        store.close().await;
-        found.unwrap()
-    }
-
-    /// The timeline of an incident, once the bot has ended.
-    pub(crate) async fn timeline(&self, incident: i64) -> Vec<Entry> {
-        let store = self.store().await;
-        let mut reader = store.read().await.unwrap();
-        let chain = Chain::Incident(IncidentId(incident));
-        let entries = firewarden::store::timeline::entries(&mut reader, chain).await.unwrap();
-        drop(reader);
-        store.close().await;
-        entries
     }
 }
 

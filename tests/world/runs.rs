@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use firewarden::{
+    app::demo::checkout::Change,
     domain::{
         ids::RunId,
         runs::{Journal, Run},
@@ -10,7 +11,7 @@ use firewarden::{
     store,
 };
 
-use super::{PATIENCE, World, until};
+use super::{PATIENCE, World, store::is_on_postgres, until};
 
 /// How far time moves at once while a run is waited for.
 const STRIDE: Duration = Duration::from_secs(20);
@@ -51,6 +52,22 @@ impl World {
         let said = self.console(person).says(line).await;
         assert_eq!(said.status, 422, "{person} may say `{line}`: {}", said.text);
         said.text
+    }
+
+    /// Looks at the service, and says what became of the one change of a run of which nobody else can know.
+    ///
+    /// Where the store is a file, that of a shipped runbook is looked for or repeated. On a server whoever began it may be
+    /// at it still, so people are asked.
+    pub(crate) async fn settles_doubt(&self, person: &'static str, run: &str) {
+        assert!(is_on_postgres(), "people are asked about {run}");
+        let answer = match self.service.checkout.effects().first().map(|effect| &effect.change) {
+            None => "did-not-happen".to_owned(),
+            Some(Change::Restarted { generation }) => format!(r#"happened output:"{{\"generation\":{generation}}}""#),
+            Some(other) => panic!("people are asked about what can be looked for: {other:?}"),
+        };
+        // Whoever is not answered says it again, and it counts once.
+        let line = format!("/runbook answer question:{run} answer:{answer}");
+        let _said = self.console(person).says_under(&line, "doubt").await;
     }
 
     /// A run with its journal, once the bot has ended.

@@ -44,7 +44,8 @@ pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
         say(&format!("{address} is as it was written: {count} entries in {chains} timelines"));
         return Ok(());
     }
-    broken.push("hint: keep a copy of the file as it is, and compare it with a backup".to_owned());
+    let what = if address.file().is_some() { "file" } else { "database" };
+    broken.push(format!("hint: keep a copy of the {what} as it is, and compare it with a backup"));
     Err(Failure::Refused(broken.join("\n")))
 }
 

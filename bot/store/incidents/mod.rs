@@ -29,20 +29,21 @@ pub struct Filter<'a> {
     pub at_least: Option<Severity>,
 }
 
-/// Writes a new incident; its `id` is given by the store.
+/// Writes a new incident; its `id` is given by the store: the next one, for a number that is missing raises questions.
 pub async fn open_new(tx: &mut Tx, incident: &Incident) -> Result<IncidentId> {
     let row = tx
         .row(
-            "insert into incidents (title, summary, severity, peak_severity, phase, phase_since, prior_phase, service, \
-             environment, route, group_key, channel, runbooks, pages, last_fired_at, truncated, roles, milestones, \
-             earlier, merged_into, asked_at, opened_at, origin) \
-             select value ->> 'title', value ->> 'summary', cast(value ->> 'severity' as bigint), \
-             cast(value ->> 'peak_severity' as bigint), value ->> 'phase', cast(value ->> 'phase_since' as bigint), \
-             value ->> 'prior_phase', value ->> 'service', value ->> 'environment', value ->> 'route', \
-             value ->> 'group_key', value ->> 'channel', value ->> 'runbooks', value ->> 'pages', \
-             cast(value ->> 'last_fired_at' as bigint), cast(value ->> 'truncated' as bigint), value ->> 'roles', \
-             value ->> 'milestones', value ->> 'earlier', cast(value ->> 'merged_into' as bigint), \
-             cast(value ->> 'asked_at' as bigint), cast(value ->> 'opened_at' as bigint), value ->> 'origin' \
+            "insert into incidents (id, title, summary, severity, peak_severity, phase, phase_since, prior_phase, \
+             service, environment, route, group_key, channel, runbooks, pages, last_fired_at, truncated, roles, \
+             milestones, earlier, merged_into, asked_at, opened_at, origin) \
+             select (select coalesce(max(id), 0) + 1 from incidents), value ->> 'title', value ->> 'summary', \
+             cast(value ->> 'severity' as bigint), cast(value ->> 'peak_severity' as bigint), value ->> 'phase', \
+             cast(value ->> 'phase_since' as bigint), value ->> 'prior_phase', value ->> 'service', \
+             value ->> 'environment', value ->> 'route', value ->> 'group_key', value ->> 'channel', \
+             value ->> 'runbooks', value ->> 'pages', cast(value ->> 'last_fired_at' as bigint), \
+             cast(value ->> 'truncated' as bigint), value ->> 'roles', value ->> 'milestones', value ->> 'earlier', \
+             cast(value ->> 'merged_into' as bigint), cast(value ->> 'asked_at' as bigint), \
+             cast(value ->> 'opened_at' as bigint), value ->> 'origin' \
              from json_each($1) where true returning id",
             &[(&row::list(&[columns(incident)?])?).into()],
         )

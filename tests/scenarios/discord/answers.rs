@@ -12,16 +12,13 @@ use crate::world::{
 /// A store that is busy for longer than Discord waits costs a deferral, and the answer is public all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_commit_is_answered_later_and_to_everybody() {
-    use sqlx::Connection;
     let acme = Acme::opens(Config::default()).await;
-    let path = acme.world.folder().join("firewarden.db");
-    let mut store = sqlx::SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-    let busy = store.begin_with("begin immediate").await.unwrap();
+    let busy = acme.world.is_busy().await;
     acme.discord.script(Fault::ServerError(502), Route::EDIT_ANSWER, Span::Times(2));
     let declared = acme.discord.member("ana").runs("/incident declare title:slow");
     let is_deferred = async || declared.is_acknowledged();
     assert!(until(3, is_deferred).await, "Discord waits no longer than 3 s");
-    busy.rollback().await.unwrap();
+    busy.ends().await;
     let answer = declared.answer().await;
     assert!(answer.was_deferred && answer.is_ephemeral());
     assert!(answer.text().contains("INC-1"), "{}", answer.text());

@@ -217,7 +217,13 @@ impl Discord {
         self.shared.change(|state| state.hooks.push(hook));
     }
 
-    /// Whether a hook is still waiting for its call: the sweep is over when the story ends with one waiting.
+    /// Takes back every hook that is still waiting for its call; whether there was one, and so the sweep is over.
+    pub(crate) fn takes_hooks_back(&self) -> bool {
+        let hooks = self.shared.change(|state| std::mem::take(&mut state.hooks));
+        hooks.iter().any(|hook| hook.call.is_some())
+    }
+
+    /// Whether a hook is still waiting for its call.
     pub(crate) fn awaits_hook(&self) -> bool {
         self.shared.state().hooks.iter().any(|hook| hook.call.is_some())
     }

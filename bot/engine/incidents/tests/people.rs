@@ -134,3 +134,25 @@ async fn who_may_only_read_changes_nothing() {
         "There is no incident `INC-9`\nhint: `/incident list` shows those that are open"
     );
 }
+
+/// Opens another incident like this one, and breaks.
+struct OpensInVain(Incident);
+
+impl store::Decision for OpensInVain {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
+        store::incidents::open_new(tx, &self.0).await?;
+        Err(store::Fault::defect("as the story wants"))
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_an_incident_that_was_not_kept_is_the_next_ones() {
+    let world = World::new().await;
+    world.fires("Errors").await;
+    let again = OpensInVain(world.incident(1).await);
+    world.0.engine.store().decide(again).await.unwrap_err();
+    world.says("ada", "/incident declare title:two").await;
+    assert_eq!(world.incident(2).await.title, "two");
+}

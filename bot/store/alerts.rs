@@ -96,6 +96,12 @@ struct Speaking<'a> {
 }
 
 impl<'a> Open<'a> {
+    /// The alert whose record this row has.
+    pub(super) fn read(row: &'a Row) -> Result<Self> {
+        serde_json::from_str(row.str("record")?)
+            .map_err(|error| Fault::defect(format!("column `record` does not read back: {error}")))
+    }
+
     /// Its labels.
     pub fn labels(&self) -> Result<Labels> {
         Ok(serde_json::from_str(self.labels.get())?)
@@ -141,12 +147,7 @@ impl<'a> Open<'a> {
 
 /// Shows every alert that is not over, one after the other.
 pub async fn open(reader: &mut Reader, mut see: impl FnMut(&Open<'_>) -> Result<()> + Send) -> Result<()> {
-    let unreadable = |error| Fault::defect(format!("column `record` does not read back: {error}"));
-    reader
-        .each("select record from alerts where state <> 'resolved'", &[], |row| {
-            see(&serde_json::from_str(row.str("record")?).map_err(unreadable)?)
-        })
-        .await
+    reader.each("select record from alerts where state <> 'resolved'", &[], |row| see(&Open::read(row)?)).await
 }
 
 /// A statement, or many alike, that was ignored.

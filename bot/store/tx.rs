@@ -195,6 +195,7 @@ impl Reader {
         binds: &[Bind<'_>],
         mut see: impl FnMut(&Row) -> Result<()> + Send,
     ) -> Result<()> {
+        self.catch_up(sql).await?;
         match self.connection.own() {
             Own::Sqlite(own) => {
                 let mut rows = sqlite(sql, binds).fetch(own);

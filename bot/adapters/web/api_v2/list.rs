@@ -1,6 +1,7 @@
 //! Which alerts a query asks for, and which group each is in.
 //!
-//! The store is read once, row after row; of an alert that is wanted only its text in the answer is kept.
+//! The store is read once, row after row; of an alert that is wanted only its text in the answer is kept. Of many who ask
+//! at once, few are answered at a time.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,13 +23,18 @@ use crate::{
         alerts::{Labels, Matcher},
         people::Capability,
         routes::{self, GroupKey},
+        silences::Silence,
     },
     engine::Rules,
-    store::{self, alerts::Open},
+    store::{
+        self,
+        alerts::{self, Open},
+        silences,
+    },
 };
 
 /// `GET /api/v2/alerts`
-pub(super) async fn alerts(
+pub(super) async fn every(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Query(asked): Query<Asked>,
@@ -37,7 +43,10 @@ pub(super) async fn alerts(
     let rules = site.engine.rules();
     let mut list = List::new(&asked, &rules)?;
     let mut places = Vec::new();
-    read(&site, |alert| {
+    let _turn = site.lists.acquire().await;
+    let mut reader = site.engine.read().await?;
+    list.silences = silences::active(&mut reader, site.engine.now()).await?;
+    alerts::open(&mut reader, |alert| {
         if let Some(shown) = list.take(alert)? {
             places.push((alert.key.to_owned(), shown));
         }
@@ -55,7 +64,7 @@ pub(super) async fn alerts(
 }
 
 /// `GET /api/v2/alerts/groups`
-pub(super) async fn groups(
+pub(super) async fn grouped(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Query(asked): Query<Asked>,
@@ -65,7 +74,10 @@ pub(super) async fn groups(
     let rules = site.engine.rules();
     let mut list = List::new(&asked, &rules)?;
     let mut groups: BTreeMap<GroupKey, Vec<(String, Shown)>> = BTreeMap::new();
-    read(&site, |alert| {
+    let _turn = site.lists.acquire().await;
+    let mut reader = site.engine.read().await?;
+    list.silences = silences::active(&mut reader, site.engine.now()).await?;
+    alerts::open(&mut reader, |alert| {
         if let Some(shown) = list.take(alert)? {
             let labels = alert.labels()?;
             let group = routes::choose(&rules.routes, &rules.default_route, &labels).group;
@@ -105,19 +117,14 @@ pub(super) async fn groups(
     Ok(list.page.answer(pieces))
 }
 
-/// Shows every alert that is not over; of many who ask at once, few are answered at a time.
-async fn read(site: &Site, see: impl FnMut(&Open<'_>) -> store::Result<()> + Send) -> Result<(), Told> {
-    let _turn = site.lists.acquire().await;
-    let mut reader = site.engine.read().await?;
-    Ok(store::alerts::open(&mut reader, see).await?)
-}
-
 /// What a query wants of alerts, and what was found of it.
 struct List<'a> {
     rules: &'a Rules,
     matchers: Vec<Matcher>,
     receiver: Option<Matcher>,
     wants: Wants,
+    /// Those that are active.
+    silences: Vec<Silence>,
     /// Of each channel, whether its alerts are wanted.
     channels: BTreeMap<String, bool>,
     page: Page,
@@ -145,6 +152,7 @@ impl<'a> List<'a> {
                 silenced: asked.wants("silenced")?,
                 receivers: asked.wants_receivers()?,
             },
+            silences: Vec::new(),
             channels: BTreeMap::new(),
             page: Page::default(),
         })
@@ -164,7 +172,8 @@ impl<'a> List<'a> {
         if !self.wants_channel(channel) {
             return Ok(None);
         }
-        let silenced_by: Vec<&str> = Vec::new();
+        let silences = self.silences.iter().filter(|silence| silence.matches(&labels));
+        let silenced_by: Vec<&str> = silences.map(|silence| silence.uuid.as_str()).collect();
         let is_suppressed = !silenced_by.is_empty();
         if if is_suppressed { !self.wants.silenced } else { !self.wants.active } {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Alertmanager's API, version 2: Prometheus sends to it, and people read by it with the tools that they have.
+//! Alertmanager's API, version 2: Prometheus sends to it, and people read and silence by it with
+//! the tools that they have.
 //!
 //! A *receiver* is a chat channel of the configuration, and each alert has the one in which its incident is told. A
 //! *group* is what shares an incident: a route, a service, an environment and the values of `group_by`. Nothing is ever
@@ -10,6 +11,7 @@ mod caller;
 mod list;
 mod send;
 mod shown;
+mod silences;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,8 +35,10 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/-/ready", get(health::ready))
         .route("/api/v2/status", get(status))
         .route("/api/v2/receivers", get(receivers))
-        .route("/api/v2/alerts", get(list::alerts).post(send::alerts))
-        .route("/api/v2/alerts/groups", get(list::groups))
+        .route("/api/v2/alerts", get(list::every).post(send::alerts))
+        .route("/api/v2/alerts/groups", get(list::grouped))
+        .route("/api/v2/silences", get(silences::list).post(silences::set))
+        .route("/api/v2/silence/{id}", get(silences::show).delete(silences::expire))
 }
 
 /// An answer that is no success, as this API gives it: a text in JSON.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Auth, Keys, Server, Source, SourceKind, Told, keys, rules, secrets};
@@ -184,4 +184,135 @@ async fn one_bad_alert_takes_no_other_with_it() {
     let said = told.json();
     assert!(said.as_str().unwrap().starts_with("2 alerts were taken, 1 were not\n`[1].labels`: "), "{said}");
     assert_eq!(names(&server.get("/api/v2/alerts", &[ADA]).await), ["A", "B"]);
+}
+
+const TOOL: (&str, &str) = ("authorization", "Bearer tool-token");
+const READER: (&str, &str) = ("authorization", "Bearer reader-token");
+
+fn silence(server: &Server, matcher: &Value, length: Duration) -> Value {
+    let now = server.trial.engine.now();
+    json!({
+        "matchers": [matcher], "startsAt": now.to_string(), "endsAt": (now + length).to_string(),
+        "createdBy": "kim", "comment": "why",
+    })
+}
+
+#[tokio::test]
+async fn only_who_may_respond_silences() {
+    let server = server().await;
+    let wanted = silence(&server, &json!({ "name": "a", "value": "b", "isRegex": false }), Duration::from_hours(1));
+    let wanted = wanted.to_string();
+    for (header, status) in [(SENDER, 403), (READER, 403), (TOOL, 200), (ADA, 200)] {
+        assert_eq!(server.post("/api/v2/silences", &[header], &wanted).await.status.as_u16(), status, "{header:?}");
+    }
+    let list = server.get("/api/v2/silences", &[READER]).await.json();
+    let path = format!("/api/v2/silence/{}", list[0]["id"].as_str().unwrap());
+    for (header, looks, ends) in [(SENDER, 403, 403), (READER, 200, 403), (TOOL, 200, 200), (ADA, 200, 200)] {
+        assert_eq!(server.get(&path, &[header]).await.status.as_u16(), looks, "{header:?}");
+        assert_eq!(server.ask(Method::DELETE, &path, &[header], "").await.status.as_u16(), ends, "{header:?}");
+    }
+    let unknown = "/api/v2/silence/00000000-0000-0000-0000-000000000000";
+    for method in [Method::GET, Method::DELETE] {
+        let told = server.ask(method, unknown, &[TOOL], "").await;
+        assert_eq!((told.status.as_u16(), told.text.as_str()), (404, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_silenced_alert_is_shown_with_what_silences_it() {
+    let server = server().await;
+    server.post("/api/v2/alerts", &[SENDER], &body(&[CHECKOUT, CART, OTHER])).await;
+    let matcher = json!({ "name": "service", "value": "c.+", "isRegex": true, "isEqual": true });
+    let wanted = silence(&server, &matcher, Duration::from_hours(1));
+    let told = server.post("/api/v2/silences", &[TOOL], &wanted.to_string()).await.json();
+    let id = told["silenceID"].as_str().unwrap();
+    for (query, found) in [("", 3), ("?active=false", 2), ("?silenced=false", 1), ("?active=false&silenced=false", 0)] {
+        assert_eq!(names(&server.get(&format!("/api/v2/alerts{query}"), &[ADA]).await).len(), found, "{query}");
+    }
+    let shown = server.get("/api/v2/alerts?filter=service%3Dcart", &[ADA]).await.json();
+    assert_eq!(
+        shown[0]["status"],
+        json!({ "state": "suppressed", "silencedBy": [id], "inhibitedBy": [], "mutedBy": [] })
+    );
+    let groups = async |query: &str| {
+        let groups = server.get(&format!("/api/v2/alerts/groups{query}"), &[ADA]).await.json();
+        groups.as_array().unwrap().len()
+    };
+    assert_eq!((groups("").await, groups("?muted=false").await, groups("?silenced=false").await), (3, 1, 1));
+    server.trial.clock.pass(Duration::from_hours(2));
+    assert_eq!(names(&server.get("/api/v2/alerts?silenced=false", &[ADA]).await).len(), 3, "it is over by its time");
+}
+
+#[tokio::test]
+async fn silences_are_listed_as_they_stand() {
+    let server = server().await;
+    let now = server.trial.engine.now();
+    let hour = Duration::from_hours(1);
+    let matcher = json!({ "name": "a", "value": "b", "isRegex": false, "isEqual": false });
+    let also = json!({ "name": "c", "value": "d", "isRegex": false });
+    let mut active = silence(&server, &matcher, 2 * hour);
+    active["matchers"] = json!([matcher, also]);
+    let mut pending = silence(&server, &also, 3 * hour);
+    pending["startsAt"] = (now + hour).to_string().into();
+    pending["annotations"] = json!({ "ticket": "7" });
+    let mut ids = Vec::new();
+    for wanted in [&pending, &active, &silence(&server, &also, hour)] {
+        let told = server.post("/api/v2/silences", &[TOOL], &wanted.to_string()).await.json();
+        ids.push(told["silenceID"].as_str().unwrap().to_owned());
+    }
+    server.ask(Method::DELETE, &format!("/api/v2/silence/{}", ids[2]), &[TOOL], "").await;
+    let list = async |query: &str| {
+        let list = server.get(&format!("/api/v2/silences{query}"), &[ADA]).await.json();
+        let states = list.as_array().unwrap().iter().map(|one| one["status"]["state"].as_str().unwrap().to_owned());
+        states.collect::<Vec<_>>().join(" ")
+    };
+    for (query, found) in [
+        ("", "active pending expired"),
+        ("?expired=false", "active pending"),
+        ("?active=false&pending=false", "expired"),
+        ("?filter=c%3Dd", "active pending expired"),
+        ("?filter=a!%3Db&filter=c%3Dd", "active"),
+        ("?filter=a%3Db", ""),
+    ] {
+        assert_eq!(list(query).await, found, "{query}");
+    }
+    let shown = server.get(&format!("/api/v2/silence/{}", ids[0]), &[ADA]).await.json();
+    assert_eq!(
+        shown,
+        json!({
+            "id": ids[0], "status": { "state": "pending" }, "updatedAt": now.to_string(),
+            "matchers": [{ "name": "c", "value": "d", "isRegex": false, "isEqual": true }],
+            "startsAt": (now + hour).to_string(), "endsAt": (now + 3 * hour).to_string(),
+            "createdBy": "kim", "comment": "why", "annotations": { "ticket": "7" },
+        })
+    );
+    server.trial.clock.pass(Duration::from_hours(121));
+    assert_eq!(list("").await, "expired expired", "what ended five days ago is not listed any more");
+}
+
+#[tokio::test]
+async fn what_cannot_be_silenced_is_told_with_its_place() {
+    let server = server().await;
+    let matcher = json!({ "name": "a", "value": "b", "isRegex": false });
+    let good = silence(&server, &matcher, Duration::from_hours(1));
+    let with = |name: &str, value: Value| {
+        let mut wanted = good.clone();
+        wanted[name] = value;
+        wanted.to_string()
+    };
+    for (body, status, says) in [
+        (with("matchers", json!([])), 400, "Cannot silence: a silence needs a matcher"),
+        (with("matchers", json!([{ "name": "a", "value": "(", "isRegex": true }])), 400, "`matchers[0]`: the pattern"),
+        (with("matchers", json!([{ "name": "a", "value": "b" }])), 400, "`matchers[0]`: missing field `isRegex`"),
+        (with("endsAt", json!("soon")), 400, "`endsAt`: `soon` is not a time"),
+        (with("endsAt", json!(null)), 400, "`endsAt`: a silence needs an end"),
+        (with("comment", json!("x".repeat(2_001))), 400, "Cannot silence: its comment is `2001` characters"),
+        (with("id", json!("00000000-0000-0000-0000-000000000000")), 404, "There is no silence with this `id`"),
+        ("nonsense".to_owned(), 400, "`body`: "),
+    ] {
+        let told = server.post("/api/v2/silences", &[TOOL], &body).await;
+        assert_eq!(told.status.as_u16(), status, "{body}: {}", told.text);
+        assert!(told.json().as_str().unwrap().starts_with(says), "{}", told.text);
+    }
+    assert_eq!(server.get("/api/v2/silences", &[ADA]).await.text, "[]");
 }

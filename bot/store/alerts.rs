@@ -194,18 +194,32 @@ pub async fn suppressions<'a>(
             &[(&list(&keys.into_iter().collect::<Vec<_>>())?).into()],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Suppression {
-                alert: AlertKey(row.text("alert")?),
-                reason: row.text("reason")?,
-                source: row.text("source")?,
-                first_at: row.time("first_at")?,
-                last_at: row.time("last_at")?,
-                count: row.int("count")?,
-            })
-        })
-        .collect()
+    rows.iter().map(suppression).collect()
+}
+
+/// What was ignored of the alerts with this `alertname`: the newest, in order.
+pub async fn suppressions_of(reader: &mut Reader, alertname: &str, limit: i64) -> Result<Vec<Suppression>> {
+    // As it stands in a record.
+    let label = format!("\"alertname\":{}", json(&alertname)?);
+    let rows = reader
+        .rows(
+            "select suppressions.* from suppressions join alerts on alerts.key = suppressions.alert \
+             where instr(alerts.record, $1) > 0 order by last_at desc, alert, reason limit $2",
+            &[(&label).into(), limit.into()],
+        )
+        .await?;
+    rows.iter().rev().map(suppression).collect()
+}
+
+fn suppression(row: &Row) -> Result<Suppression> {
+    Ok(Suppression {
+        alert: AlertKey(row.text("alert")?),
+        reason: row.text("reason")?,
+        source: row.text("source")?,
+        first_at: row.time("first_at")?,
+        last_at: row.time("last_at")?,
+        count: row.int("count")?,
+    })
 }
 
 fn alert(row: &Row) -> Result<Arc<Alert>> {

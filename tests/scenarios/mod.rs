@@ -1,5 +1,6 @@
 //! Stories: what people gain, told through the bot's own surface.
 
+mod alertmanager_api;
 mod approval;
 mod command_line;
 mod crash;
@@ -18,4 +19,5 @@ mod operations;
 mod programs;
 mod replicas;
 mod silence;
+mod silences;
 mod undo;

@@ -5,6 +5,7 @@
 //! slow shutdown. A story that fails prints its transcript and the end of the bot's log.
 
 pub(crate) mod alerts;
+pub(crate) mod api_v2;
 pub(crate) mod bot;
 pub(crate) mod checkout;
 pub(crate) mod clock;

@@ -1,6 +1,9 @@
 //! What people are told of silences.
 
-use super::acts::{EXPIRED, LEAD, TIME_IS_OVER, Under};
+use super::{
+    SILENCED,
+    acts::{EXPIRED, LEAD, TIME_IS_OVER, Under},
+};
 use crate::{
     domain::{
         duration,
@@ -93,7 +96,7 @@ pub(super) fn card(silence: &Silence, now: Time, under: &Under, held: &Under) ->
         card = card.fact("Matches", firing(under, ""));
         if held.firing + held.silent > 0 {
             let line = Line::text(format!("{} firing, {} silent · ", held.firing, held.silent));
-            card = card.fact("Held back", line.code("silenced"));
+            card = card.fact("Held back", line.code(SILENCED));
         }
     }
     card.fact("API", Line::new().code(&silence.uuid))

@@ -7,7 +7,7 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::{Answer, Input, acts, cards};
+use super::{Answer, Input, SILENCED, acts, cards};
 use crate::{
     domain::{
         alerts::{Matcher, What},
@@ -19,9 +19,6 @@ use crate::{
     engine::{Context, Stop, alerts::News},
     store::{self, Fault, incidents, silences, timers},
 };
-
-/// The stable code of the reason for which news of an alert were held back.
-const SILENCED: &str = "silenced";
 
 /// Leaves out what is held back, in as many statements however many the news are: in one if no silence is active.
 pub async fn hold_back<'a>(context: &mut Context<'_>, news: &'a [News]) -> store::Result<Cow<'a, [News]>> {

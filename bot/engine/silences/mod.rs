@@ -12,6 +12,9 @@ use crate::{
     engine::{Refusal, chat::Lookup, features::Feature},
 };
 
+/// The stable code of the reason for which news of an alert were held back.
+pub const SILENCED: &str = "silenced";
+
 /// What is asked of silences by Alertmanager's API.
 #[derive(Debug, Clone)]
 pub enum Input {

@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
-use super::{Fault, Reader, Result, Row, Tx, alerts::Open, row::{json, list}};
+use super::{
+    Fault, Reader, Result, Row, Tx,
+    alerts::Open,
+    row::{json, list},
+};
 use crate::domain::{
     alerts::Matcher,
     ids::{AlertKey, SilenceId},
@@ -159,11 +163,8 @@ pub async fn let_go(tx: &mut Tx, keys: &[&AlertKey]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    tx.execute(
-        "delete from silenced where alert in (select value from json_each($1))",
-        &[(&list(keys)?).into()],
-    )
-    .await?;
+    tx.execute("delete from silenced where alert in (select value from json_each($1))", &[(&list(keys)?).into()])
+        .await?;
     Ok(())
 }
 

@@ -30,13 +30,11 @@ pub(super) const START: &str = "silence-start";
 pub(super) const ENDING: &str = "silence-ending";
 /// The timer that is due when a silence ends.
 pub(super) const END: &str = "silence-end";
-/// The timer that is due when something may be left that is held back by no silence any more.
+/// The timer that is due when something is left that is held back by no silence any more.
 pub(super) const LEFT: &str = "silence-left";
 
 /// How long before its end people are told that something fires under a silence.
-pub(super) const LEAD: Duration = Duration::from_mins(10);
-/// When is looked again after a silence ended: what was decided beside its end may have been held back by it.
-const AGAIN: Duration = Duration::from_mins(1);
+const LEAD: Duration = Duration::from_mins(10);
 /// How many alerts are told of at once when a silence ends; the others follow.
 const AT_ONCE: usize = 500;
 /// How many alerts a message names.
@@ -126,7 +124,7 @@ pub(super) async fn set(
         matchers: wanted.matchers.clone().into(),
         starts_at: wanted.starts_at.max(context.now),
         ends_at: wanted.ends_at,
-        author: if wanted.author.trim().is_empty() { actor.to_string() } else { wanted.author.clone() },
+        author: author(actor, wanted),
         comment: wanted.comment.clone(),
         annotations: wanted.annotations.clone(),
         set_by: actor.clone(),
@@ -155,13 +153,18 @@ pub(super) async fn set(
     Ok(silence)
 }
 
-/// Moves the times of a silence, and what is said of it.
+/// Whose it is: whoever sets it, if they say nothing else.
+fn author(actor: &Actor, wanted: &Wanted) -> String {
+    if wanted.author.trim().is_empty() { actor.to_string() } else { wanted.author.clone() }
+}
+
+/// Moves the times of a silence, and what is said of it. Only the log tells: tools prolong theirs again and again.
 async fn change(context: &mut Context<'_>, actor: &Actor, silence: Silence, wanted: &Wanted) -> store::Result<Silence> {
     let is_pending = silence.state(context.now) == SilenceState::Pending;
     let mut silence = Silence {
         starts_at: if is_pending { wanted.starts_at } else { silence.starts_at },
         ends_at: wanted.ends_at,
-        author: wanted.author.clone(),
+        author: author(actor, wanted),
         comment: wanted.comment.clone(),
         annotations: wanted.annotations.clone(),
         set_by: actor.clone(),
@@ -180,8 +183,6 @@ async fn change(context: &mut Context<'_>, actor: &Actor, silence: Silence, want
     watch(context, &silence).await?;
     if silence.state(context.now) == SilenceState::Active && silence.told == SilenceState::Pending {
         start(context, &mut silence).await?;
-    } else {
-        say(context, cards::changed(&silence)).await?;
     }
     Ok(silence)
 }
@@ -216,11 +217,7 @@ pub(super) async fn end(
     for kind in [START, ENDING, END] {
         timers::clear(context.tx, kind, &silence.id.to_string()).await?;
     }
-    let mut left = Under::default();
-    if has_begun {
-        timers::set(context.tx, LEFT, "", now + AGAIN).await?;
-        left = release(context).await?;
-    }
+    let left = if has_begun { release(context).await? } else { Under::default() };
     let event = Event::SilenceEnded {
         silence: silence.id,
         reason: reason.to_owned(),
@@ -233,6 +230,7 @@ pub(super) async fn end(
 
 /// Tells incidents of what was held back, fires, and is matched by no silence any more, as news of this moment.
 pub(super) async fn release(context: &mut Context<'_>) -> store::Result<Under> {
+    silences::forget_over(context.tx).await?;
     let active = silences::active(context.tx, context.now).await?;
     let mut left = Under::default();
     let mut keys = Vec::new();

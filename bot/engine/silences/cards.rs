@@ -2,7 +2,7 @@
 
 use super::{
     SILENCED,
-    acts::{EXPIRED, LEAD, TIME_IS_OVER, Under},
+    acts::{EXPIRED, TIME_IS_OVER, Under},
 };
 use crate::{
     domain::{
@@ -23,16 +23,10 @@ pub(super) fn started(silence: &Silence, under: &Under) -> Message {
     })
 }
 
-/// Its times were moved, or what is said of it.
-pub(super) fn changed(silence: &Silence) -> Message {
-    let line = of(silence, actor(&silence.set_by).and(" changed the silence of "));
-    let line = line.and(": from ").time(silence.starts_at).and(" until ").time(silence.ends_at);
-    Message::line(commented(line, silence))
-}
-
 /// It is about to end while something fires under it.
-pub(super) fn ending(silence: &Silence, under: &Under) -> Message {
-    let line = of(silence, Line::text("The silence of ")).and(format!(" ends in {}, at ", duration::human(LEAD)));
+pub(super) fn ending(silence: &Silence, now: Time, under: &Under) -> Message {
+    let left = duration::human(silence.ends_at.since(now));
+    let line = of(silence, Line::text("The silence of ")).and(format!(" ends in {left}, at "));
     Message::line(line.time(silence.ends_at))
         .and(firing(under, " under it, and people will be told then"))
         .and("Silence it again with `/silence add` if it is to stay quiet")

@@ -120,7 +120,7 @@ pub(super) fn is_ending<'a>(context: &'a mut Context<'_>, due: &'a timers::Due) 
         }
         let event = Event::SilenceEnding { silence: silence.id, ends_at: silence.ends_at, firing: under.firing };
         context.tell_of(None, Draft::new(Actor::Bot, &event)).await?;
-        acts::say(context, cards::ending(&silence, &under)).await
+        acts::say(context, cards::ending(&silence, context.now, &under)).await
     })
 }
 
@@ -135,12 +135,9 @@ pub(super) fn ends<'a>(context: &'a mut Context<'_>, due: &'a timers::Due) -> Bo
     })
 }
 
-/// Tells of what is still held back although no silence matches it any more.
+/// Tells of what is left that is held back although no silence matches it any more.
 pub(super) fn looks_again<'a>(context: &'a mut Context<'_>, _: &'a timers::Due) -> BoxFuture<'a, store::Result<()>> {
-    Box::pin(async move {
-        silences::forget_over(context.tx).await?;
-        acts::release(context).await.map(drop)
-    })
+    Box::pin(async move { acts::release(context).await.map(drop) })
 }
 
 async fn named(context: &mut Context<'_>, due: &timers::Due) -> store::Result<Option<Silence>> {

@@ -10,7 +10,7 @@ use crate::{
         incidents,
         people::{Actor, Capability, PersonId},
         routes::Route,
-        silences::Wanted,
+        silences::{Wanted, wanted::STANDING},
         time::Time,
         timeline::{Chain, Entry},
     },
@@ -366,4 +366,19 @@ async fn very_many_are_told_one_part_after_the_other() {
     assert!(world.said().await.contains("700 alerts fire that it held back"));
     world.pass(Duration::from_secs(1)).await;
     assert_eq!((world.kept().await.1, world.incidents().await), (0, 700));
+}
+
+/// A tool that runs wild must not make every alert be held against whatever it leaves behind.
+#[tokio::test]
+async fn there_is_a_most_of_silences_at_a_time() {
+    let world = World::new().await;
+    let set = || {
+        let wanted = world.wanted("alertname=A", 30 * MINUTE);
+        world.asks(Input::Set { actor: Actor::Source("tool".to_owned()), replaces: None, wanted })
+    };
+    let answers = futures::future::join_all((0..STANDING + 3).map(|_| set())).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| matches!(answer, Answer::Refused(_))).collect();
+    assert_eq!(refused.len(), 3, "{:?}", refused.first());
+    world.0.clock.pass(31 * MINUTE);
+    assert!(matches!(set().await, Answer::Set(_)), "those that are over do not count");
 }

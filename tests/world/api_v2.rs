@@ -1,15 +1,10 @@
 //! Alertmanager's API as its clients use it: what is asked and answered is recorded, and held against its document.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::Mutex,
-};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::{World, config, held, http, left_out};
+use super::{World, config, held, http, openapi};
 
 /// The token of the source that may do everything by the API.
 pub(crate) const TOKEN: &str = "prometheus-token-of-the-story";
@@ -93,29 +88,8 @@ impl Client<'_> {
         answer["silenceID"].as_str().unwrap().to_owned()
     }
 
-    /// Fails when a recorded exchange is not as Alertmanager's OpenAPI document has it; says so when it cannot be checked
-    /// here.
+    /// Fails when a recorded exchange is not valid, unknown keys included; says so when it cannot be checked here.
     pub(crate) fn conforms(&self) {
-        let Some(specs) = std::env::var_os("FIREWARDEN_SPECS").map(PathBuf::from) else {
-            left_out("holding what was answered against Alertmanager's API document", "`FIREWARDEN_SPECS`");
-            return;
-        };
-        let mut validator = Command::new("python3")
-            .arg(specs.join("../tools/validate_openapi.py"))
-            .arg(specs.join("alertmanager-openapi.yaml"))
-            .arg("--strict-extra")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("python3 for the validator");
-        let lines = held(&self.recorded).join("\n");
-        let mut input = validator.stdin.take().expect("the validator's input");
-        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-        let output = validator.wait_with_output().expect("the validator's verdict");
-        drop(writer.join());
-        let said = String::from_utf8_lossy(&output.stdout);
-        let summary = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "not as Alertmanager's API document has it:\n{said}{summary}");
+        openapi::conform(&held(&self.recorded), "alertmanager-openapi.yaml");
     }
 }

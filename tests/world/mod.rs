@@ -13,6 +13,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod effects;
+pub(crate) mod openapi;
 pub(crate) mod outside;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;

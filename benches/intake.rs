@@ -185,7 +185,8 @@ fn bot(store: Store) -> Router {
         name: "bench".to_owned(),
         kind: SourceKind::Alertmanager,
         auth: Auth::bearer(&[SecretString::from(TOKEN)]),
-        parse: Arc::new(|body| alertmanager::parse(body, "bench")),
+        parse: Some(Arc::new(|body| alertmanager::parse(body, "bench"))),
+        may: None,
     };
     router(Web {
         engine: Engine::new(store, Arc::new(SystemClock), Rules::default()),

@@ -12,6 +12,7 @@
 //!   engine::alerts::lane    deliveries that wait together are decided together       → Input::Alerts
 //!   engine::decide          one transaction:
 //!     engine::alerts          fold the statements into the alerts that are known
+//!     engine::silences        hold back what is silenced
 //!     engine::incidents       open, join, raise, calm: with an entry for each
 //!     engine::runs            start what the route's runbooks ask for
 //!   store::writer           commit, one fsync for all who wait; only then is the sender answered
@@ -39,8 +40,8 @@
 //! | [`adapters`] | the outside, each side of it by itself: web, Discord, HTTP, programs, alert formats |
 //! | [`app`] | configuration, command line, wiring, the demo |
 //!
-//! A feature has the same word in every layer, and features have an order too: timeline, alerts, routes, incidents,
-//! runbooks, runs, reviews. A later one may know an earlier one. They meet in [`engine::decide`] (what happens), and in
+//! A feature has the same word in every layer, and features have an order too: timeline, alerts, routes, silences,
+//! incidents, runbooks, runs, reviews. A later one may know an earlier one. They meet in [`engine::decide`] (what happens), and in
 //! [`engine::features`] (what people see).
 //!
 //! # What holds everywhere

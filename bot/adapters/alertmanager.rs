@@ -5,13 +5,13 @@
 //! Source: <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>, and the payloads under
 //! `tests/captures/`, which Alertmanager 0.25 sent.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, de};
+use serde::Deserialize;
 
 use crate::domain::{
     alerts::{Batch, Malformed, Says, Signal, bounds},
-    time::Time,
+    time::Moment,
 };
 
 /// The only version of the payload that there is.
@@ -50,20 +50,6 @@ struct Told {
 enum Status {
     Firing,
     Resolved,
-}
-
-/// A time, or none: Go's zero time, the year 1, stands for no time.
-#[derive(Default)]
-struct Moment(Option<Time>);
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(Self(None)) };
-        if text.starts_with("0001-01-01T00:00:00") {
-            return Ok(Self(None));
-        }
-        Time::from_str(&text).map(|time| Self(Some(time))).map_err(de::Error::custom)
-    }
 }
 
 /// Reads a webhook's body; `source` is the name under which the configuration knows the sender.
@@ -131,6 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::time::Time;
 
     macro_rules! capture {
         ($name:literal) => {

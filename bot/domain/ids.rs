@@ -81,6 +81,12 @@ numbered!(
     "APR",
     "an approval"
 );
+numbered!(
+    /// An order to hold alerts back, `SIL-2`.
+    SilenceId,
+    "SIL",
+    "a silence"
+);
 
 /// The identity of an alert: a hash of its labels without the source and the replica labels, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -14,5 +14,6 @@ pub mod routes;
 pub mod runbooks;
 pub mod runs;
 pub mod severity;
+pub mod silences;
 pub mod time;
 pub mod timeline;

@@ -69,7 +69,7 @@ impl fmt::Display for Actor {
 pub enum Capability {
     /// Read incidents, runs and explanations.
     View,
-    /// Work on incidents: declare, acknowledge, note, move.
+    /// Work on incidents: declare, acknowledge, note, move, silence.
     Respond,
     /// Act on production: start runs, answer approvals, settle doubt, halt.
     Operate,

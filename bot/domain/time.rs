@@ -65,6 +65,20 @@ impl std::str::FromStr for Time {
     }
 }
 
+/// A moment as programs in Go write it, or none: their zero time, the year 1, stands for no time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment(pub Option<Time>);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(Self(None)) };
+        if text.starts_with("0001-01-01T00:00:00") {
+            return Ok(Self(None));
+        }
+        text.parse().map(|time| Self(Some(time))).map_err(serde::de::Error::custom)
+    }
+}
+
 impl TryFrom<String> for Time {
     type Error = String;
 

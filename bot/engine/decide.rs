@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
-    features, incidents, operations, runs,
+    features, incidents, operations, runs, silences,
 };
 use crate::{
     domain::{alerts::Batch, time::Time},
@@ -37,6 +37,8 @@ pub enum Input {
     Due(timers::Due),
     /// A worker of runs asks what to do.
     Run(runs::Input),
+    /// A tool asks for a silence, or for its end.
+    Silences(silences::Input),
 }
 
 /// What comes of an input, once it is durable.
@@ -48,6 +50,8 @@ pub enum Answer {
     Reply(Result<Reply, Refusal>),
     /// A worker of runs is told what to do.
     Run(runs::Answer),
+    /// A tool is told what came of a silence.
+    Silences(silences::Answer),
     /// Nobody waits for more than the commit.
     Done,
 }
@@ -81,6 +85,7 @@ impl Decision for Occurrence {
             }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),
             Input::Run(input) => runs::decide::decide(&mut context, input).await.map(Answer::Run),
+            Input::Silences(input) => silences::decide::decide(&mut context, input).await.map(Answer::Silences),
             Input::Edited(edit) => operations::decide::edited(&mut context, edit).await.map(|()| Answer::Done),
             Input::Due(due) => {
                 let on_due = features::timer(&due.kind);
@@ -115,9 +120,11 @@ async fn after_deafness(context: &mut Context<'_>, since: Option<Time>) -> store
     incidents::decide::after_deafness(context, length).await
 }
 
-/// Hands what happened to alerts on: incidents take it up, and runs what came of that.
+/// Hands what happened to alerts on: what is silenced is held back, incidents take up the rest, and runs what came of
+/// that.
 pub(super) async fn alerts_changed(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<()> {
-    let news = incidents::decide::take(context, news).await?;
+    let news = silences::decide::hold_back(context, news).await?;
+    let news = incidents::decide::take(context, &news).await?;
     runs::decide::take(context, &news).await
 }
 

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use super::{
     View, alerts,
     chat::{self, Card, Command, Lookup, Subject},
-    incidents, operations, reviews, runs,
+    incidents, operations, reviews, runs, silences,
     timers::OnDue,
 };
 use crate::store;
@@ -31,8 +31,15 @@ pub struct Feature {
 }
 
 /// All features, in their order: a later one may know an earlier one.
-pub static FEATURES: &[&Feature] =
-    &[&chat::FEATURE, &operations::FEATURE, &alerts::FEATURE, &incidents::FEATURE, &runs::FEATURE, &reviews::FEATURE];
+pub static FEATURES: &[&Feature] = &[
+    &chat::FEATURE,
+    &operations::FEATURE,
+    &alerts::FEATURE,
+    &silences::FEATURE,
+    &incidents::FEATURE,
+    &runs::FEATURE,
+    &reviews::FEATURE,
+];
 
 /// Every command, in the order of the features.
 pub fn commands() -> impl Iterator<Item = &'static Command> {

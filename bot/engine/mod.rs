@@ -17,6 +17,7 @@ pub mod reviews;
 pub mod rules;
 pub mod runs;
 pub mod signs;
+pub mod silences;
 pub mod timers;
 #[cfg(test)]
 pub(crate) mod trial;
@@ -125,7 +126,7 @@ impl Engine {
             }
             Does::Acts(_) => match self.submit(Input::Command(command, call)).await? {
                 Answer::Reply(reply) => Ok(reply),
-                Answer::Received(_) | Answer::Run(_) | Answer::Done => {
+                Answer::Received(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Done => {
                     Err(crate::store::Fault::defect("a command was not replied to"))
                 }
             },

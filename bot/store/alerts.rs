@@ -1,13 +1,16 @@
 //! Alerts as they stand. However many a body holds, it is read and written by the same few statements.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{
-    Reader, Result, Row, Tx,
+    Fault, Reader, Result, Row, Tx,
     row::{json, list},
 };
 use crate::domain::{
-    alerts::{Alert, Settings},
+    alerts::{Alert, AlertState, Labels, Settings},
     ids::AlertKey,
     time::Time,
 };
@@ -55,6 +58,98 @@ pub async fn earliest_due(reader: &mut Reader) -> Result<Option<Time>> {
     row.map_or(Ok(None), |row| row.opt_time("due_at"))
 }
 
+/// An alert that is not over, as lists show it: it borrows from its row, and nothing of it is copied unasked.
+#[derive(Debug, Deserialize)]
+pub struct Open<'a> {
+    /// Its identity.
+    pub key: &'a str,
+    /// Whether it fires, or fell silent.
+    pub state: AlertState,
+    /// Its labels, as JSON.
+    #[serde(borrow)]
+    labels: &'a RawValue,
+    /// The latest texts about it, as JSON.
+    #[serde(borrow)]
+    annotations: &'a RawValue,
+    /// The source's page about it, as JSON.
+    #[serde(borrow, default)]
+    generator_url: Option<&'a RawValue>,
+    /// When it began, if its source says so, as JSON.
+    #[serde(borrow, default)]
+    starts_at: Option<&'a RawValue>,
+    /// When the statement came that began the episode, as JSON.
+    #[serde(borrow)]
+    fired_at: &'a RawValue,
+    /// When the latest statement came that counted, as JSON.
+    #[serde(borrow)]
+    last_seen: &'a RawValue,
+    #[serde(borrow)]
+    voices: BTreeMap<Cow<'a, str>, Speaking<'a>>,
+}
+
+/// As much of a voice as says until when it vouches for the alert.
+#[derive(Debug, Deserialize)]
+struct Speaking<'a> {
+    firing: bool,
+    #[serde(borrow)]
+    deadline: &'a RawValue,
+}
+
+impl<'a> Open<'a> {
+    /// The alert whose record this row has.
+    pub(super) fn read(row: &'a Row) -> Result<Self> {
+        serde_json::from_str(row.str("record")?)
+            .map_err(|error| Fault::defect(format!("column `record` does not read back: {error}")))
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> Result<Labels> {
+        Ok(serde_json::from_str(self.labels.get())?)
+    }
+
+    /// Its labels, as a JSON object of texts.
+    pub fn labels_json(&self) -> &'a str {
+        self.labels.get()
+    }
+
+    /// The latest texts about it, as a JSON object of texts.
+    pub fn annotations_json(&self) -> &'a str {
+        self.annotations.get()
+    }
+
+    /// The source's page about it, as a JSON text.
+    pub fn generator_url_json(&self) -> Option<&'a str> {
+        self.generator_url.map(RawValue::get).filter(|text| *text != "null")
+    }
+
+    /// When it began by its source, or else when it was heard first, as a JSON text.
+    pub fn since_json(&self) -> &'a str {
+        self.starts_at.map(RawValue::get).filter(|text| *text != "null").unwrap_or(self.fired_at.get())
+    }
+
+    /// When the latest statement came that counted, as a JSON text.
+    pub fn last_seen_json(&self) -> &'a str {
+        self.last_seen.get()
+    }
+
+    /// Until when somebody vouches for it, as a JSON text; past if it fell silent.
+    pub fn until_json(&self) -> Result<&'a str> {
+        let mut firing = self.voices.values().filter(|voice| voice.firing).map(|voice| voice.deadline.get());
+        let (first, second) = (firing.next(), firing.next());
+        let (Some(first), Some(second)) = (first, second) else { return Ok(first.unwrap_or(self.last_seen.get())) };
+        let mut latest: (Time, &str) = (serde_json::from_str(first)?, first);
+        for text in std::iter::once(second).chain(firing) {
+            latest = latest.max((serde_json::from_str(text)?, text));
+        }
+        Ok(latest.1)
+    }
+}
+
+/// Shows every alert that is not over, one after the other.
+pub async fn open(reader: &mut Reader, mut see: impl FnMut(&Open<'_>) -> Result<()> + Send) -> Result<()> {
+    reader.each("select record from alerts where state <> 'resolved'", &[], |row| see(&Open::read(row)?)).await
+}
+
 /// A statement, or many alike, that was ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
@@ -99,18 +194,32 @@ pub async fn suppressions<'a>(
             &[(&list(&keys.into_iter().collect::<Vec<_>>())?).into()],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Suppression {
-                alert: AlertKey(row.text("alert")?),
-                reason: row.text("reason")?,
-                source: row.text("source")?,
-                first_at: row.time("first_at")?,
-                last_at: row.time("last_at")?,
-                count: row.int("count")?,
-            })
-        })
-        .collect()
+    rows.iter().map(suppression).collect()
+}
+
+/// What was ignored of the alerts with this `alertname`: the newest, in order.
+pub async fn suppressions_of(reader: &mut Reader, alertname: &str, limit: i64) -> Result<Vec<Suppression>> {
+    // As it stands in a record.
+    let label = format!("\"alertname\":{}", json(&alertname)?);
+    let rows = reader
+        .rows(
+            "select suppressions.* from suppressions join alerts on alerts.key = suppressions.alert \
+             where instr(alerts.record, $1) > 0 order by last_at desc, alert, reason limit $2",
+            &[(&label).into(), limit.into()],
+        )
+        .await?;
+    rows.iter().rev().map(suppression).collect()
+}
+
+fn suppression(row: &Row) -> Result<Suppression> {
+    Ok(Suppression {
+        alert: AlertKey(row.text("alert")?),
+        reason: row.text("reason")?,
+        source: row.text("source")?,
+        first_at: row.time("first_at")?,
+        last_at: row.time("last_at")?,
+        count: row.int("count")?,
+    })
 }
 
 fn alert(row: &Row) -> Result<Arc<Alert>> {

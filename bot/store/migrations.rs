@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "alerts", include_str!("../../migrations/0002_alerts.sql")),
     (3, "incidents", include_str!("../../migrations/0003_incidents.sql")),
     (4, "runs", include_str!("../../migrations/0004_runs.sql")),
+    (5, "silences", include_str!("../../migrations/0005_silences.sql")),
 ];
 
 /// Nothing was released before this version.

@@ -22,6 +22,7 @@ pub mod row;
 pub mod runs;
 #[cfg(test)]
 mod several;
+pub mod silences;
 mod sqlite;
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,11 @@ impl Row {
         Ok(column!(self, column)?)
     }
 
+    /// The text in this column, where it is.
+    pub fn str(&self, column: &str) -> Result<&str> {
+        Ok(column!(self, column)?)
+    }
+
     /// The text in this column, if there is one.
     pub fn opt_text(&self, column: &str) -> Result<Option<String>> {
         Ok(column!(self, column)?)

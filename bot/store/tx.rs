@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::TryStreamExt;
 use sqlx::{
     AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments,
     sqlite::SqliteArguments,
@@ -185,6 +186,31 @@ impl Reader {
                 .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
         };
         rows.map_err(|error| explain(error, sql))
+    }
+
+    /// Shows the rows of a query one after the other, so that they are not all in memory at once.
+    pub async fn each(
+        &mut self,
+        sql: &'static str,
+        binds: &[Bind<'_>],
+        mut see: impl FnMut(&Row) -> Result<()> + Send,
+    ) -> Result<()> {
+        self.catch_up(sql).await?;
+        match self.connection.own() {
+            Own::Sqlite(own) => {
+                let mut rows = sqlite(sql, binds).fetch(own);
+                while let Some(row) = rows.try_next().await.map_err(|error| explain(error, sql))? {
+                    see(&Row::Sqlite(row))?;
+                }
+            }
+            Own::Postgres(own) => {
+                let mut rows = postgres(sql, binds).fetch(own);
+                while let Some(row) = rows.try_next().await.map_err(|error| explain(error, sql))? {
+                    see(&Row::Postgres(row))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Lets the database read a statement without running it.

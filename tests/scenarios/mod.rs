@@ -1,5 +1,6 @@
 //! Stories: what people gain, told through the bot's own surface.
 
+mod alertmanager_api;
 mod approval;
 mod command_line;
 mod crash;
@@ -18,5 +19,6 @@ mod programs;
 mod replicas;
 mod server;
 mod silence;
+mod silences;
 mod trouble;
 mod undo;

@@ -6,7 +6,8 @@ use super::source::{Source, library};
 const LAYERS: [&str; 5] = ["domain", "store", "engine", "adapters", "app"];
 
 /// The features in their order; within a layer, each may name itself and those before it.
-const FEATURES: [&str; 8] = ["timeline", "alerts", "routes", "incidents", "runbooks", "runs", "reviews", "operations"];
+const FEATURES: [&str; 9] =
+    ["timeline", "alerts", "routes", "silences", "incidents", "runbooks", "runs", "reviews", "operations"];
 
 /// The files of the engine that know every feature, because they are where features meet.
 const MEETINGS: [&str; 3] = ["engine/mod.rs", "engine/decide.rs", "engine/features.rs"];

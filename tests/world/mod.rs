@@ -5,6 +5,7 @@
 //! slow shutdown. A story that fails prints its transcript and the end of the bot's log.
 
 pub(crate) mod alerts;
+pub(crate) mod api_v2;
 pub(crate) mod bot;
 pub(crate) mod checkout;
 pub(crate) mod clock;
@@ -12,6 +13,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod discord;
 pub(crate) mod effects;
+pub(crate) mod openapi;
 pub(crate) mod outside;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;

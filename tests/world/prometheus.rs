@@ -41,13 +41,20 @@ pub(crate) struct Monitoring {
     _running: [Running; 2],
 }
 
+/// Prometheus without an Alertmanager.
+pub(crate) struct Alone {
+    _running: Running,
+}
+
 impl Monitoring {
     /// Starts them. The alert `CheckoutErrorRate` fires when more than one request in twenty fails for two seconds.
     pub(crate) async fn start(folder: &Path, service: SocketAddr, webhook: &str, token: &str) -> Self {
         let (prometheus, alertmanager) = (free_address(), free_address());
         let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
         write("alertmanager.yml", alertmanager_yml(webhook, token));
-        write("prometheus.yml", prometheus_yml(service, alertmanager));
+        let alerting =
+            format!("alerting:\n  alertmanagers:\n    - static_configs: [{{ targets: ['{alertmanager}'] }}]\n");
+        write("prometheus.yml", prometheus_yml(service, &alerting));
         write("rules.yml", RULES.to_owned());
         let receiver = start(
             folder,
@@ -60,16 +67,7 @@ impl Monitoring {
                 format!("--web.listen-address={alertmanager}"),
             ],
         );
-        let watcher = start(
-            folder,
-            PROMETHEUS,
-            "prometheus",
-            &[
-                "--config.file=prometheus.yml".to_owned(),
-                "--storage.tsdb.path=prometheus".to_owned(),
-                format!("--web.listen-address={prometheus}"),
-            ],
-        );
+        let watcher = start_prometheus(folder, prometheus);
         let monitoring = Self { _running: [receiver, watcher] };
         for address in [alertmanager, prometheus] {
             let url = format!("http://{address}/-/ready");
@@ -78,6 +76,31 @@ impl Monitoring {
         }
         monitoring
     }
+}
+
+/// Starts only Prometheus, over the same service and with the same alert, with another section `alerting`.
+pub(crate) async fn start_alone(folder: &Path, service: SocketAddr, alerting: &str) -> Alone {
+    let address = free_address();
+    fs::write(folder.join("prometheus.yml"), prometheus_yml(service, alerting)).unwrap();
+    fs::write(folder.join("rules.yml"), RULES).unwrap();
+    let watcher = start_prometheus(folder, address);
+    let url = format!("http://{address}/-/ready");
+    let is_ready = async || http().get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+    assert!(until(30, is_ready).await, "{url} does not get ready");
+    Alone { _running: watcher }
+}
+
+fn start_prometheus(folder: &Path, address: SocketAddr) -> Running {
+    start(
+        folder,
+        PROMETHEUS,
+        "prometheus",
+        &[
+            "--config.file=prometheus.yml".to_owned(),
+            "--storage.tsdb.path=prometheus".to_owned(),
+            format!("--web.listen-address={address}"),
+        ],
+    )
 }
 
 fn start(folder: &Path, program: &str, name: &str, arguments: &[String]) -> Running {
@@ -115,16 +138,14 @@ receivers:
     )
 }
 
-fn prometheus_yml(service: SocketAddr, alertmanager: SocketAddr) -> String {
+fn prometheus_yml(service: SocketAddr, alerting: &str) -> String {
     format!(
         "\
 global:
   scrape_interval: 1s
   evaluation_interval: 1s
 rule_files: [rules.yml]
-alerting:
-  alertmanagers:
-    - static_configs: [{{ targets: ['{alertmanager}'] }}]
+{alerting}
 scrape_configs:
   - job_name: checkout
     static_configs: [{{ targets: ['{service}'] }}]

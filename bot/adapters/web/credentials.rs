@@ -18,7 +18,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::domain::{
     alerts::{Batch, Malformed},
-    people::PersonId,
+    people::{Capability, PersonId},
     time::Time,
 };
 
@@ -34,8 +34,10 @@ pub struct Source {
     pub kind: SourceKind,
     /// How it proves who it is.
     pub auth: Auth,
-    /// How its deliveries are read.
-    pub parse: Parse,
+    /// How its deliveries are read; none if it sends by Alertmanager's API, which has a format of its own.
+    pub parse: Option<Parse>,
+    /// What it may do beside sending, by Alertmanager's API.
+    pub may: Option<Capability>,
 }
 
 /// The formats in which alerts are taken.
@@ -45,6 +47,8 @@ pub enum SourceKind {
     Alertmanager,
     /// JSON whose fields the configuration maps.
     Generic,
+    /// What Prometheus sends to an Alertmanager: its API, version 2.
+    Prometheus,
 }
 
 /// How a source proves who it is.

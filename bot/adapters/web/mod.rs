@@ -4,6 +4,7 @@
 //! themselves for each delivery, people with a personal token. Every page is readable without scripts.
 
 mod answers;
+mod api_v2;
 mod caller;
 pub mod console;
 pub mod credentials;
@@ -24,11 +25,12 @@ use axum::{
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::answers::Trouble;
 pub use self::credentials::{Auth, Fingerprint, Gate, Keys, Parse, Source, SourceKind};
-use crate::engine::Engine;
+use crate::{domain::time::Time, engine::Engine};
 
 /// The longest delivery that is taken if the configuration says nothing else.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -59,14 +61,22 @@ struct Site {
     stop: CancellationToken,
     sessions: console::session::Sessions,
     marks: console::live::Marks,
+    /// Since when requests are answered.
+    begun: Time,
+    /// The turns of those who ask for all alerts, so that many of them do not need much memory at once.
+    lists: Semaphore,
 }
+
+/// How many are answered at once who ask for all alerts.
+const LISTS: usize = 2;
 
 /// Everything that can be asked over HTTP.
 pub fn router(web: Web) -> Router {
     let Web { engine, gate, body_limit, metrics, is_behind_tls, stop } = web;
     let sessions = console::session::Sessions::default();
     let marks = console::live::Marks::default();
-    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, stop, sessions, marks });
+    let (begun, lists) = (engine.now(), Semaphore::new(LISTS));
+    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, stop, sessions, marks, begun, lists });
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -77,6 +87,7 @@ pub fn router(web: Web) -> Router {
         .route("/api/say", post(say::say))
         .route("/api/commands", get(say::commands))
         .route("/api/complete", get(say::complete))
+        .merge(api_v2::routes())
         .merge(console::routes())
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)

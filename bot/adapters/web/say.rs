@@ -160,7 +160,7 @@ pub(super) async fn complete(
     } else {
         let Some(lookup) = LOOKUPS.into_iter().find(|lookup| word(*lookup) == asked.lookup) else {
             return Err(Trouble::new(StatusCode::BAD_REQUEST, "`lookup` is no kind of name")
-                .hint("it is one of `incident`, `runbook`, `run`, `question`, `service`, `person`"));
+                .hint("it is one of `incident`, `runbook`, `run`, `question`, `service`, `silence`, `person`"));
         };
         let mut reader = site.engine.read().await?;
         let mut view = View { reader: &mut reader, now: site.engine.now(), rules: &rules };
@@ -170,7 +170,8 @@ pub(super) async fn complete(
     Ok(Json(found).into_response())
 }
 
-const LOOKUPS: [Lookup; 5] = [Lookup::Incident, Lookup::Runbook, Lookup::Run, Lookup::Question, Lookup::Service];
+const LOOKUPS: [Lookup; 6] =
+    [Lookup::Incident, Lookup::Runbook, Lookup::Run, Lookup::Question, Lookup::Service, Lookup::Silence];
 
 fn word(lookup: Lookup) -> &'static str {
     match lookup {
@@ -179,5 +180,6 @@ fn word(lookup: Lookup) -> &'static str {
         Lookup::Run => "run",
         Lookup::Question => "question",
         Lookup::Service => "service",
+        Lookup::Silence => "silence",
     }
 }

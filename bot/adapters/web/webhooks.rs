@@ -65,18 +65,11 @@ async fn take(
     let proven = prove(site, &keys.sources, &head.headers, body).await?;
     let source = proven.source;
     *known_as = Some(source.name.clone());
-    if source.kind != kind || name.is_some_and(|name| name != source.name) {
-        let place = match source.kind {
-            SourceKind::Alertmanager => format!("/webhooks/alertmanager/{}", source.name),
-            SourceKind::Generic => format!("/webhooks/generic/{}", source.name),
-        };
-        return Err(Trouble::new(
-            StatusCode::FORBIDDEN,
-            format!("The source `{}` may not send to this address", source.name),
-        )
-        .hint(format!("it sends to `{place}`")));
-    }
-    let mut batch = (source.parse)(&proven.body).map_err(|malformed| {
+    let is_here = source.kind == kind && name.is_none_or(|name| name == source.name);
+    let Some(parse) = source.parse.as_ref().filter(|_| is_here) else {
+        return Err(elsewhere(source));
+    };
+    let mut batch = parse(&proven.body).map_err(|malformed| {
         let place = if malformed.json_path.is_empty() { "body" } else { &malformed.json_path };
         let trouble = Trouble::new(StatusCode::BAD_REQUEST, format!("`{place}`: {}", malformed.what));
         match malformed.hint {
@@ -94,6 +87,17 @@ async fn take(
     metrics::counter!("firewarden_intake_alerts_total", "source" => source.name.clone())
         .increment(receipt.alerts.try_into().unwrap_or(u64::MAX));
     Ok((StatusCode::ACCEPTED, Json(json!({ "alerts": receipt.alerts, "truncated": truncated }))).into_response())
+}
+
+/// What a source is told that sends to an address which is not its own.
+pub(super) fn elsewhere(source: &Source) -> Trouble {
+    let place = match source.kind {
+        SourceKind::Alertmanager => format!("/webhooks/alertmanager/{}", source.name),
+        SourceKind::Generic => format!("/webhooks/generic/{}", source.name),
+        SourceKind::Prometheus => "/api/v2/alerts".to_owned(),
+    };
+    Trouble::new(StatusCode::FORBIDDEN, format!("The source `{}` may not send to this address", source.name))
+        .hint(format!("it sends to `{place}`"))
 }
 
 /// A delivery whose sender is known.

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     domain::{
         diagnostic::Diagnostic,
+        people::Capability,
         routes::{Route, route::DEFAULT},
         runbooks::words,
     },
@@ -253,8 +254,8 @@ impl Check<'_> {
                 (SourceKind::Generic, None) => {
                     self.add(&at, "a generic source needs a `mapping`", "add `[sources.mapping]` below it");
                 }
-                (SourceKind::Alertmanager, Some(_)) => {
-                    let what = "Alertmanager's alerts need no mapping";
+                (SourceKind::Alertmanager | SourceKind::Prometheus, Some(_)) => {
+                    let what = "the alerts of this kind of source need no mapping";
                     self.add(&[&"sources", &index, &"mapping"], what, "take it out, or make it `kind = \"generic\"`");
                 }
                 (SourceKind::Generic, Some(mapping)) => {
@@ -262,7 +263,21 @@ impl Check<'_> {
                         self.add(&[&"sources", &index, &"mapping"], what, "see `firewarden.example.toml`");
                     }
                 }
-                (SourceKind::Alertmanager, None) => {}
+                (SourceKind::Alertmanager | SourceKind::Prometheus, None) => {}
+            }
+            if source.kind == SourceKind::Prometheus && matches!(source.auth, Auth::Hmac { .. }) {
+                self.add(&path, "Prometheus does not sign what it sends", "give it a `bearer` token, or `basic`");
+            }
+            let at: [&dyn Display; 3] = [&"sources", &index, &"may"];
+            match source.may {
+                Some(_) if source.kind != SourceKind::Prometheus => {
+                    self.add(&at, "this kind of source only sends", "take it out, or make it `kind = \"prometheus\"`");
+                }
+                None | Some(Capability::View | Capability::Respond) => {}
+                Some(may @ (Capability::Operate | Capability::Administer)) => {
+                    let what = format!("a source may not `{may}`");
+                    self.add(&at, what, "`view` lets it read alerts, `respond` lets it silence them too");
+                }
             }
         }
         for name in self.config.file.alerts.silent_after_of.keys() {

@@ -218,6 +218,9 @@ pub struct SourceSection {
     pub kind: SourceKind,
     /// How it proves who it is.
     pub auth: Auth,
+    /// What it may do beside sending, by Alertmanager's API: `view`, or `respond`, which silences too.
+    #[serde(default)]
+    pub may: Option<Capability>,
     /// The only services for which it may set off runbooks.
     #[serde(default)]
     pub services: Option<Vec<String>>,
@@ -237,6 +240,8 @@ pub enum SourceKind {
     Alertmanager,
     /// Any JSON, by the mapping.
     Generic,
+    /// Alertmanager's API, version 2, as Prometheus speaks it.
+    Prometheus,
 }
 
 /// How a source proves who it is.

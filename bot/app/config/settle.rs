@@ -75,16 +75,17 @@ impl Config {
 
     fn source(&self, source: &SourceSection) -> web::Source {
         let name = source.name.clone();
-        let (kind, parse): (_, web::Parse) = match (source.kind, source.mapping.clone()) {
-            (SourceKind::Alertmanager, _) => {
-                (web::SourceKind::Alertmanager, Arc::new(move |body| alertmanager::parse(body, &name)))
+        let (kind, parse): (_, Option<web::Parse>) = match source.kind {
+            SourceKind::Alertmanager => {
+                (web::SourceKind::Alertmanager, Some(Arc::new(move |body| alertmanager::parse(body, &name))))
             }
-            (SourceKind::Generic, mapping) => {
-                let mapping = mapping.unwrap_or_default();
-                (web::SourceKind::Generic, Arc::new(move |body| generic::parse(body, &name, &mapping)))
+            SourceKind::Generic => {
+                let mapping = source.mapping.clone().unwrap_or_default();
+                (web::SourceKind::Generic, Some(Arc::new(move |body| generic::parse(body, &name, &mapping))))
             }
+            SourceKind::Prometheus => (web::SourceKind::Prometheus, None),
         };
-        web::Source { name: source.name.clone(), kind, auth: self.auth(&source.auth), parse }
+        web::Source { name: source.name.clone(), kind, auth: self.auth(&source.auth), parse, may: source.may }
     }
 
     fn auth(&self, auth: &Auth) -> web::Auth {

@@ -69,6 +69,27 @@ fn a_secret_that_two_sources_share_is_refused() {
 }
 
 #[test]
+fn a_source_may_do_what_its_kind_can() {
+    let check = |kind: &str, auth: &str, may: &str| {
+        problems(&format!(
+            "[[sources]]\nname = \"a\"\nkind = \"{kind}\"\nauth = {{ {auth} = {{ env = \"A\" }} }}\n{may}"
+        ))
+    };
+    for may in ["", "may = \"view\"", "may = \"respond\""] {
+        assert_eq!(check("prometheus", "bearer", may), "", "{may}");
+    }
+    let told = check("prometheus", "bearer", "may = \"operate\"");
+    assert!(told.starts_with("firewarden.toml:5:7: a source may not `operate`"), "{told}");
+    let told = check("alertmanager", "bearer", "may = \"view\"");
+    assert!(told.starts_with("firewarden.toml:5:7: this kind of source only sends"), "{told}");
+    let signed = "hmac = { secret = { env = \"A\" } }";
+    let told = problems(&format!("[[sources]]\nname = \"a\"\nkind = \"prometheus\"\nauth = {{ {signed} }}\n"));
+    assert!(told.starts_with("firewarden.toml:4:1: Prometheus does not sign what it sends"), "{told}");
+    let told = check("prometheus", "bearer", "mapping = {}");
+    assert!(told.starts_with("firewarden.toml:5:1: the alerts of this kind of source need no mapping"), "{told}");
+}
+
+#[test]
 fn the_example_shows_every_setting() {
     let text = whole_example();
     let (mut shown, mut there) = (BTreeSet::new(), BTreeSet::new());

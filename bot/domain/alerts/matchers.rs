@@ -94,6 +94,23 @@ impl Matcher {
         Self::new(name, operator, value).map_err(|what| wrong(&what))
     }
 
+    /// Reads what [`parse`](Self::parse) does, and a value without quotes whatever it holds, as Alertmanager does:
+    /// everything after the operator is the value.
+    pub fn parse_loosely(text: &str) -> Result<Self, String> {
+        Self::parse(text).or_else(|wrong| {
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
+            let (name, rest) = text.trim().split_at(text.trim().find(|letter| !plain(letter)).ok_or(wrong.clone())?);
+            let rest = rest.trim_start();
+            let operator = Operator::ALL.into_iter().find(|operator| rest.starts_with(operator.sign()));
+            let sign = operator.ok_or(wrong.clone())?.sign();
+            let value = rest[sign.len()..].trim_start();
+            if name.is_empty() || value.contains('"') {
+                return Err(wrong);
+            }
+            Self::parse(&format!("{name}{sign}\"{value}\"")).map_err(|_| wrong)
+        })
+    }
+
     /// The label that it looks at.
     pub fn name(&self) -> &str {
         &self.name
@@ -237,6 +254,21 @@ mod tests {
         }
         for matcher in ["severity=\"pag\"", "pod=~\"pi-0\"", "pod=~\"api\"", "pod!~\"api-0|web\"", "pod=~\"x|api\""] {
             assert!(!holds(matcher, &labels), "{matcher}");
+        }
+    }
+
+    #[test]
+    fn a_value_without_quotes_may_hold_anything_if_it_is_read_loosely() {
+        for (loose, strict) in [
+            ("node=~ba.", "node=~\"ba.\""),
+            ("path=~/x/\\d{1,2}, or ~", "path=~\"/x/\\\\d{1,2}, or ~\""),
+            ("team=", "team=\"\""),
+            ("\"größe\"=\"5\"", "\"größe\"=\"5\""),
+        ] {
+            assert_eq!(Matcher::parse_loosely(loose), Matcher::parse(strict), "{loose}");
+        }
+        for wrong in ["", "node", "=x", "a=\"b\" c", "a=b\"c", "a=~(", "a=b\\"] {
+            assert!(Matcher::parse_loosely(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -132,6 +132,13 @@ pub fn choose(routes: &[Route], default: &Route, labels: &Labels) -> Decision {
     decide(routes, default, labels, |_| {})
 }
 
+/// The chat channel of an alert with these labels, as [`choose`] finds it; none for the chat's default channel.
+pub fn channel<'a>(routes: &'a [Route], default: &'a Route, labels: &Labels) -> Option<&'a str> {
+    let mut order = matching(routes, labels);
+    order.push(default);
+    order.into_iter().find_map(|route| route.channel.as_deref())
+}
+
 /// The same decision, with why.
 pub fn explain(routes: &[Route], default: &Route, labels: &Labels) -> Explanation {
     let mut parts = Vec::new();

@@ -7,6 +7,6 @@ pub mod choose;
 pub mod group;
 pub mod route;
 
-pub use choose::{Decision, Explanation, Outcome, Reason, Tried, choose, explain};
+pub use choose::{Decision, Explanation, Outcome, Reason, Tried, channel, choose, explain};
 pub use group::{GroupKey, Join, OpenGroup, grouping};
 pub use route::{Pick, Route};

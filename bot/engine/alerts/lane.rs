@@ -99,6 +99,6 @@ fn answer(sender: oneshot::Sender<Result<Receipt>>, receipt: Result<Option<Recei
 async fn submit(engine: &Engine, batches: Vec<Arc<Batch>>) -> Result<Vec<Receipt>> {
     match engine.submit(Input::Alerts(batches)).await? {
         Answer::Received(receipts) => Ok(receipts),
-        Answer::Reply(_) | Answer::Run(_) | Answer::Done => Ok(Vec::new()),
+        Answer::Reply(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Done => Ok(Vec::new()),
     }
 }

@@ -89,6 +89,8 @@ pub enum Lookup {
     Question,
     /// A service.
     Service,
+    /// A silence that is not over.
+    Silence,
 }
 
 /// A command that somebody has given.

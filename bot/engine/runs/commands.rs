@@ -102,7 +102,11 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         path: &["why"],
         help: "Explains what was decided, refused or suppressed, with reason codes",
-        options: &[INCIDENT, Opt::optional("run", "The run", Kind::Name(Lookup::Run))],
+        options: &[
+            INCIDENT,
+            Opt::optional("run", "The run", Kind::Name(Lookup::Run)),
+            Opt::optional("alert", "The name of an alert of which nothing was told", Kind::Text { max: 512 }),
+        ],
         needs: Capability::View,
         does: Does::Reads(why::why),
     },

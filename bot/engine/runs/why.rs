@@ -7,12 +7,14 @@ use crate::{
     domain::{
         ids::{IncidentId, RunId},
         runs::{Event, Reason},
+        time::Time,
         timeline::{Chain, Entry},
     },
     engine::{
         Refusal, Stop, View,
         chat::{Call, Line, Message, Reply},
         runs::commands::ago,
+        silences::SILENCED,
     },
     store::{alerts, incidents, runs, timeline},
 };
@@ -22,6 +24,9 @@ const MOST: usize = 20;
 
 pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, Result<Reply, Stop>> {
     Box::pin(async move {
+        if let Some(name) = call.args.text("alert") {
+            return Ok(Reply::private(of_alert(view, name).await?));
+        }
         let run: Option<RunId> = call.args.parsed("run")?;
         let (chain, about) = if let Some(id) = run {
             let run = runs::by_id(view.reader, id).await?;
@@ -61,6 +66,21 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
     })
 }
 
+/// What was said of the alerts of this name that changed nothing, and why, whether they have an incident or not.
+async fn of_alert(view: &mut View<'_>, name: &str) -> crate::store::Result<Message> {
+    let limit = i64::try_from(MOST).unwrap_or(i64::MAX);
+    let suppressions = alerts::suppressions_of(view.reader, name, limit).await?;
+    if suppressions.is_empty() {
+        return Ok(Message::line(Line::text("Nothing was ignored of alerts named ").code(name)));
+    }
+    let about = Line::text("What was ignored of alerts named ").code(name);
+    let is_silenced = suppressions.iter().any(|suppression| suppression.reason == SILENCED);
+    let message = suppressions
+        .iter()
+        .fold(Message::line(about), |message, suppression| message.and(explained(suppression, name, view.now)));
+    Ok(if is_silenced { message.and("`/silence list` shows what is silenced, and by whom") } else { message })
+}
+
 /// What was said of the incident's alerts that changed nothing, and why.
 async fn ignored(view: &mut View<'_>, incident: IncidentId) -> crate::store::Result<Vec<Line>> {
     let limit = i64::try_from(MOST).unwrap_or(i64::MAX);
@@ -70,17 +90,21 @@ async fn ignored(view: &mut View<'_>, incident: IncidentId) -> crate::store::Res
     let lines = suppressions.into_iter().skip(newest).map(|suppression| {
         let member = members.iter().find(|member| member.key == suppression.alert);
         let name = member.map_or(suppression.alert.0.as_str(), |member| member.name.as_str());
-        let times = if suppression.count == 1 { "once".to_owned() } else { format!("{} times", suppression.count) };
-        Line::text("ignored ")
-            .and(times)
-            .and(format!(", last {} ago: ", ago(suppression.last_at, view.now)))
-            .code(&suppression.source)
-            .and(" of ")
-            .code(name)
-            .and(" · ")
-            .code(suppression.reason)
+        explained(&suppression, name, view.now)
     });
     Ok(lines.collect())
+}
+
+fn explained(suppression: &alerts::Suppression, name: &str, now: Time) -> Line {
+    let times = if suppression.count == 1 { "once".to_owned() } else { format!("{} times", suppression.count) };
+    Line::text("ignored ")
+        .and(times)
+        .and(format!(", last {} ago: ", ago(suppression.last_at, now)))
+        .code(&suppression.source)
+        .and(" of ")
+        .code(name)
+        .and(" · ")
+        .code(&suppression.reason)
 }
 
 /// Whether an entry says why something was done, or not done.

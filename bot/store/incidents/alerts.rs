@@ -1,6 +1,6 @@
 //! Which alerts belong to which incident, and how they stand there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::severity;
 use crate::{
@@ -150,6 +150,23 @@ pub async fn alert_in(reader: &mut Reader, id: IncidentId, key: &AlertKey) -> Re
         )
         .await?;
     row.as_ref().map(membership).transpose()
+}
+
+/// Those of these alerts that stand in an open incident and are not over there.
+pub async fn not_over<'a>(
+    reader: &mut Reader,
+    keys: impl IntoIterator<Item = &'a AlertKey>,
+) -> Result<BTreeSet<AlertKey>> {
+    let keys: Vec<&AlertKey> = keys.into_iter().collect();
+    let rows = reader
+        .rows(
+            "select distinct m.alert_key from alerts a join incident_alerts m on m.alert = a.id \
+             join incidents i on i.id = m.incident where a.key in (select value from json_each($1)) \
+             and m.state <> 'resolved' and i.phase in ('triage', 'investigating', 'mitigating', 'monitoring')",
+            &[(&list(&keys)?).into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(AlertKey(row.text("alert_key")?))).collect()
 }
 
 /// The alerts of an incident, those that fire first, at most `limit`.

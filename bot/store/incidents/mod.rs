@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 pub use self::alerts::{
     Changed, Membership, alert_in, alerts, counts, end_quiet, is_flapping, keep_quiet, last_clearing, move_alerts,
-    names, of_alerts, put_alerts,
+    names, not_over, of_alerts, put_alerts,
 };
 use super::{Fault, Reader, Result, Row, Tx, row};
 use crate::domain::{

@@ -1,5 +1,6 @@
 //! Drives the whole router in the process, over a real store.
 
+mod api_v2;
 mod intake;
 mod pages;
 
@@ -85,7 +86,7 @@ fn parse(source: &'static str) -> super::Parse {
 }
 
 fn source(name: &'static str, kind: SourceKind, auth: Auth) -> Source {
-    Source { name: name.to_owned(), kind, auth, parse: parse(name) }
+    Source { name: name.to_owned(), kind, auth, parse: Some(parse(name)), may: None }
 }
 
 fn keys() -> Keys {

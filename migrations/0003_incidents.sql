@@ -24,7 +24,8 @@ create table incidents (
     roles text not null,
     milestones text not null,
     earlier text not null,
-    merged_into integer references incidents (id),
+    -- It may have been merged into a later one, which a store that is read in row by row gets afterwards.
+    merged_into integer references incidents (id) deferrable initially deferred,
     asked_at integer,
     open_runs integer not null default 0 check (open_runs >= 0),
     -- How many of its alerts are in each state: kept with every change of one, so that none has to be counted.

@@ -18,6 +18,7 @@ pub mod locks;
 pub mod migrations;
 mod postgres;
 pub mod posts;
+pub mod restores;
 pub mod row;
 pub mod runs;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod sqlite;
 mod tests;
 pub mod timeline;
 pub mod timers;
+pub mod transfer;
 #[cfg(test)]
 pub(crate) mod trial;
 pub mod tx;
@@ -254,7 +256,7 @@ impl ReadOnly {
     async fn readers(address: &Address) -> Result<Readers> {
         let readers = match address {
             Address::File(path) => Readers::Sqlite(sqlite::look(path).await?),
-            Address::Server(server) => Readers::Postgres(postgres::look(server).await?),
+            Address::Server(server) => Readers::Postgres(postgres::look(server, postgres::BESIDE).await?),
         };
         migrations::fits(&mut readers.begin().await?).await?;
         Ok(readers)

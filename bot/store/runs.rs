@@ -41,7 +41,7 @@ pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
         .row(
             "insert into runs (runbook, plan, plan_hash, trigger_key, service, environment, incident, cause, \
              requested_by, mode, state, pass, inputs, revision, epoch, may_overlap, needs_approval, started_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', 'do', $11, 1, 0, 0, 0, $12) returning id",
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', 'do', $11, (select revisions_from from instance), 0, 0, 0, $12) returning id",
             &[
                 (&new.plan.name).into(),
                 (&json(new.plan)?).into(),

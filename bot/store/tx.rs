@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use sqlx::{
     AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments,
     sqlite::SqliteArguments,
@@ -185,6 +186,20 @@ impl Reader {
                 .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
         };
         rows.map_err(|error| explain(error, sql))
+    }
+
+    /// The rows of a query one after the other, however many there are.
+    pub(super) fn stream<'r>(&'r mut self, sql: &'static str, binds: &[Bind<'_>]) -> BoxStream<'r, Result<Row>> {
+        let rows = match self.connection.own() {
+            Own::Sqlite(own) => sqlite(sql, binds).fetch(own).map_ok(Row::Sqlite).boxed(),
+            Own::Postgres(own) => postgres(sql, binds).fetch(own).map_ok(Row::Postgres).boxed(),
+        };
+        rows.map_err(move |error| explain(error, sql)).boxed()
+    }
+
+    /// Whether a server keeps the store.
+    pub(super) fn is_of_server(&mut self) -> bool {
+        matches!(self.connection.own(), Own::Postgres(_))
     }
 
     /// Lets the database read a statement without running it.

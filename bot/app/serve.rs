@@ -93,6 +93,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let store = Store::open(config.store()?).await?;
     let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
     let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
+    engine.submit(Input::Opened).await?;
     if store.lead().is_ours() {
         // Where another process leads, somebody was there to be heard.
         engine.submit(Input::Started).await?;

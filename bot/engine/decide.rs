@@ -18,6 +18,8 @@ const UNKNOWN_TIMER: Duration = Duration::from_mins(1);
 /// What can happen to the bot.
 #[derive(Debug)]
 pub enum Input {
+    /// A process has opened the store, and nothing of it is at work: it may be a copy that came into another's place.
+    Opened,
     /// The bot has started: nobody could be heard while it was down.
     Started,
     /// Nothing could be written since this moment, and now it can: whoever spoke meanwhile was sent away.
@@ -60,6 +62,7 @@ impl Decision for Occurrence {
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
+            Input::Opened => operations::restored::begin(&mut context).await.map(|()| Answer::Done),
             Input::Started => after_deafness(&mut context, None).await.map(|()| Answer::Done),
             Input::DeafSince(since) => after_deafness(&mut context, Some(*since)).await.map(|()| Answer::Done),
             Input::Alerts(batches) => {

@@ -1,6 +1,7 @@
 //! Stories: what people gain, told through the bot's own surface.
 
 mod approval;
+mod backup;
 mod command_line;
 mod crash;
 mod demo;
@@ -18,4 +19,5 @@ mod operations;
 mod programs;
 mod replicas;
 mod silence;
+mod transfer;
 mod undo;

@@ -24,3 +24,5 @@ create table suppressions (
     count integer not null,
     primary key (alert, reason, source)
 ) strict;
+
+create index suppressions_by_age on suppressions (last_at);

@@ -4,12 +4,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
+use async_trait::async_trait;
 use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
+
+use crate::engine::ports::Shelf;
 
 /// A file that is being written.
 pub struct Draft {
@@ -122,10 +125,76 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// The folder that files are put into which are read again, if ever, after years.
+pub struct Folder {
+    config: PathBuf,
+    name: PathBuf,
+}
+
+impl Folder {
+    /// The folder of this name; a relative one begins at the folder of the configuration. It is made when it is needed.
+    pub fn new(config: &Path, name: &Path) -> Self {
+        let config = config.parent().unwrap_or(Path::new("")).to_owned();
+        Self { config, name: name.to_owned() }
+    }
+
+    /// The file at this place, as [`Shelf::put`] has named it; in the folder, if it was moved with the folder.
+    pub fn find(&self, place: &str) -> PathBuf {
+        let path = self.config.join(place);
+        match path.file_name() {
+            Some(name) if !path.exists() => self.config.join(&self.name).join(name),
+            Some(_) | None => path,
+        }
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> io::Result<String> {
+        fs::create_dir_all(self.config.join(&self.name))?;
+        for number in 1.. {
+            let ending = if number == 1 { String::new() } else { format!("-{number}") };
+            let place = self.name.join(format!("{name}{ending}.jsonl.gz"));
+            let kept = Self::write_at(&self.config.join(&place), content);
+            if !kept.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+                return kept.map(|()| place.display().to_string());
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    fn write_at(path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut draft = Draft::begin(path)?;
+        if let Err(error) = draft.write_all(content) {
+            draft.discard();
+            return Err(error);
+        }
+        let written = draft.end()?;
+        let mut back = Vec::new();
+        written.read()?.read_to_end(&mut back)?;
+        if back != content {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "what was written does not read back"));
+        }
+        written.keep()
+    }
+}
+
+#[async_trait]
+impl Shelf for Folder {
+    async fn put(&self, name: &str, content: Vec<u8>) -> Result<String, String> {
+        let (this, name) = (Self { config: self.config.clone(), name: self.name.clone() }, name.to_owned());
+        let written = tokio::task::spawn_blocking(move || this.write(&name, &content)).await;
+        let folder = self.config.join(&self.name);
+        let why = |error: &dyn std::fmt::Display| format!("`{}` does not take it: {error}", folder.display());
+        written.map_err(|error| why(&error))?.map_err(|error| why(&error))
+    }
+
+    async fn take_back(&self, place: &str) {
+        if let Err(error) = tokio::fs::remove_file(self.config.join(place)).await {
+            tracing::warn!(%error, place, "a file that nobody knows of is left");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn read(mut source: impl Read) -> String {
@@ -163,5 +232,23 @@ mod tests {
             assert_eq!((read(open(&path).unwrap()).as_str(), names()), ("three\n", before + 1));
             assert_eq!(Draft::begin(&path).err().unwrap().kind(), io::ErrorKind::AlreadyExists);
         }
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_made_when_it_is_needed_and_two_files_of_one_name_stand_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Folder::new(&folder.path().join("firewarden.toml"), Path::new("archive"));
+        let first = shelf.put("INC-1", b"one\n".to_vec()).await.unwrap();
+        let second = shelf.put("INC-1", b"two\n".to_vec()).await.unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("archive/INC-1.jsonl.gz", "archive/INC-1-2.jsonl.gz"));
+        assert_eq!(read(open(&shelf.find(&first)).unwrap()), "one\n");
+        shelf.take_back(&first).await;
+        assert!(!shelf.find(&first).exists() && shelf.find(&second).exists());
+
+        fs::rename(folder.path().join("archive"), folder.path().join("moved")).unwrap();
+        let moved = Folder::new(&folder.path().join("firewarden.toml"), Path::new("moved"));
+        assert_eq!(read(open(&moved.find(&second)).unwrap()), "two\n");
+        fs::write(folder.path().join("archive"), "in the way").unwrap();
+        assert!(shelf.put("INC-2", Vec::new()).await.unwrap_err().contains("does not take it"));
     }
 }

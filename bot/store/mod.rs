@@ -7,6 +7,7 @@
 pub mod address;
 pub mod alerts;
 pub mod approvals;
+pub mod archives;
 pub mod cards;
 mod dialect;
 pub mod election;

@@ -18,6 +18,7 @@ mod newcomer;
 mod operations;
 mod programs;
 mod replicas;
+mod retention;
 mod silence;
 mod transfer;
 mod undo;

@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the program, and what its exit code means.
 
+mod archive;
 mod backup;
 mod check;
 mod halt;
@@ -176,6 +177,9 @@ Example, from the file to PostgreSQL:
         /// The export.
         file: PathBuf,
     },
+    /// Look at incidents that left the store for files.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// Work on routes.
     #[command(subcommand)]
     Route(RouteCommand),
@@ -189,6 +193,19 @@ enum RunbookCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ArchiveCommand {
+    /// List them, each with its file.
+    List,
+    /// Print one with its timeline, from its file, and check that it is what was written.
+    Show {
+        /// The incident, such as INC-1.
+        incident: IncidentId,
+    },
+    /// Check that every file is there and is what was written.
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]
@@ -300,6 +317,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Restore { file: None, .. } => backup::adopt(&cli.config).await,
         Command::Export { file } => transfer::export(&cli.config, &file).await,
         Command::Import { file } => transfer::import(&cli.config, &file).await,
+        Command::Archive(ArchiveCommand::List) => archive::list(&cli.config).await,
+        Command::Archive(ArchiveCommand::Show { incident }) => archive::show(&cli.config, incident).await,
+        Command::Archive(ArchiveCommand::Verify) => archive::verify(&cli.config).await,
         Command::Verify => store::verify(&cli.config).await,
         Command::Route(RouteCommand::Test { labels }) => route::test(&cli.config, &labels),
     };

@@ -37,7 +37,7 @@ pub(super) struct Table {
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "instance", key: &["id"], of_incident: None,
-        columns: &[Text("id"), Int("beat_at"), Text("restored"), Int("revisions_from")],
+        columns: &[Text("id"), Int("asks_for"), Int("beat_at"), Text("restored"), Int("revisions_from")],
     },
     Table {
         name: "chains", key: &["chain"], of_incident: Some("chain = $1"),
@@ -78,7 +78,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "alerts", key: &["key"], of_incident: None,
-        columns: &[Text("key"), Text("state"), Int("due_at"), Int("last_seen"), Text("record")],
+        columns: &[Int("id"), Text("key"), Text("state"), Int("due_at"), Int("last_seen"), Text("record")],
     },
     Table {
         name: "suppressions", key: &["alert", "reason", "source"], of_incident: None,
@@ -91,7 +91,7 @@ pub(super) const TABLES: &[Table] = &[
             Int("phase_since"), Text("prior_phase"), Text("service"), Text("environment"), Text("route"),
             Text("group_key"), Text("channel"), Text("runbooks"), Text("pages"), Text("origin"), Int("opened_at"),
             Int("last_fired_at"), Int("truncated"), Text("roles"), Text("milestones"), Text("earlier"),
-            Int("merged_into"), Int("asked_at"), Int("open_runs"),
+            Int("merged_into"), Int("asked_at"), Int("open_runs"), Int("firing"), Int("stale"), Int("resolved"),
         ],
     },
     Table {
@@ -99,11 +99,18 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[Text("group_key"), Int("incident")],
     },
     Table {
-        name: "incident_alerts", key: &["incident", "alert_key"], of_incident: Some("incident = $1"),
+        name: "incident_alerts", key: &["incident", "alert"], of_incident: Some("incident = $1"),
         columns: &[
-            Int("incident"), Text("alert_key"), Text("name"), Int("severity"), Int("episode"), Text("state"),
+            Int("incident"), Int("alert"), Text("alert_key"), Text("name"), Int("severity"), Int("episode"), Text("state"),
             Int("is_flapping"), Int("is_quiet"), Int("joined_at"), Int("fired_at"), Int("cleared_at"),
             Text("cleared_in"), Int("silent_since"),
+        ],
+    },
+    Table {
+        name: "archives", key: &["incident"], of_incident: None,
+        columns: &[
+            Int("incident"), Text("title"), Int("severity"), Text("phase"), Text("service"), Int("opened_at"),
+            Int("ended_at"), Int("archived_at"), Text("file"), Text("sha256"), Int("seq"), Text("hash"),
         ],
     },
     Table {

@@ -23,10 +23,11 @@ fn any_rows() -> Vec<Line> {
             [(1, "b"), (2, "B"), (3, "ä")].into_iter().take(if table.name == "instance" { 1 } else { 3 })
         {
             let value = |column: &Column| match (table.name, *column) {
+                ("archives", Column::Int("incident")) => json!(number),
                 (_, Column::Int("severity" | "peak_severity" | "chain" | "run" | "incident")) => json!(1),
                 ("incidents", Column::Int("merged_into")) if number == 1 => json!(3),
                 (_, Column::Int("merged_into" | "source_at")) => Value::Null,
-                (_, Column::Int("id" | "attempt" | "seq" | "lane")) => json!(number),
+                (_, Column::Int("id" | "alert" | "attempt" | "seq" | "lane")) => json!(number),
                 (_, Column::Int("at")) => json!(0),
                 (_, Column::Int(_)) => json!(i64::MAX - number),
                 (_, Column::Text("phase")) => json!("closed"),

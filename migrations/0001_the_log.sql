@@ -5,7 +5,11 @@ create table instance (
     -- A program must know the migrations up to this one to work with the store.
     asks_for integer not null default 0,
     -- When a write succeeded last that only tried whether one can.
-    beat_at integer
+    beat_at integer,
+    -- What the store was restored from, until the bot has held all that would go on from it by itself.
+    restored text,
+    -- Where the revisions of questions begin, so that no button of the store it was copied from fits one of this.
+    revisions_from integer not null default 1
 ) strict;
 
 -- The newest entry of each chain, so that adding one reads one row.

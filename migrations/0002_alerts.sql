@@ -26,3 +26,5 @@ create table suppressions (
     count integer not null,
     primary key (alert, reason, source)
 ) strict;
+
+create index suppressions_by_age on suppressions (last_at);

@@ -24,7 +24,8 @@ create table incidents (
     roles text not null,
     milestones text not null,
     earlier text not null,
-    merged_into integer references incidents (id),
+    -- It may have been merged into a later one, which a store that is read in row by row gets afterwards.
+    merged_into integer references incidents (id) deferrable initially deferred,
     asked_at integer,
     open_runs integer not null default 0 check (open_runs >= 0),
     -- How many of its alerts are in each state: kept with every change of one, so that none has to be counted.
@@ -35,6 +36,8 @@ create table incidents (
 
 create index incidents_by_phase on incidents (phase, id);
 create index incidents_by_service on incidents (service);
+-- What retention looks through.
+create index incidents_over on incidents (phase_since, id) where phase in ('resolved', 'closed', 'declined', 'merged');
 create index incidents_by_target on incidents (merged_into) where merged_into is not null;
 
 -- An incident has more than one key after others were merged into it.
@@ -67,3 +70,19 @@ create table incident_alerts (
 
 create index incident_alerts_by_alert on incident_alerts (alert, incident);
 create index incident_alerts_cleared on incident_alerts (incident, cleared_at) where cleared_at is not null;
+
+-- Incidents that left for a file, each with the file's digest and the end of its timeline.
+create table archives (
+    incident integer not null primary key,
+    title text not null,
+    severity integer not null,
+    phase text not null,
+    service text,
+    opened_at integer not null,
+    ended_at integer not null,
+    archived_at integer not null,
+    file text not null,
+    sha256 text not null,
+    seq integer not null,
+    hash text not null
+) strict;

@@ -1,6 +1,7 @@
 //! Translations between the outside world and the engine, each knowing one neighbor and none of its siblings.
 
 pub mod alertmanager;
+pub mod archive;
 pub mod clock;
 pub mod console;
 pub mod discord;

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     adapters::{
+        archive::Folder,
         clock::SystemClock,
         console::Console,
         discord::{self, Discord},
@@ -33,8 +34,8 @@ use crate::{
         Engine, Input,
         chat::delivery,
         operations,
-        ports::{Chat, Clock, Http, Programs},
-        runs, timers,
+        ports::{Chat, Clock, Http, Programs, Shelf},
+        retention, runs, timers,
     },
     store::Store,
 };
@@ -93,6 +94,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let store = Store::open(config.store()?).await?;
     let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
     let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
+    engine.submit(Input::Opened).await?;
     engine.submit(Input::Started { leads: store.lead().is_ours() }).await?;
     reload::tell_start(&engine, &ruleset).await;
     let gate = Gate::new(config.keys());
@@ -142,6 +144,16 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         }),
         heartbeat: config.file.heartbeat.as_ref().map(|heartbeat| (heartbeat.url.clone(), heartbeat.every)),
     };
+    if let Some(after) = config.file.retention.closed_after {
+        let shelf: Arc<dyn Shelf> = Arc::new(Folder::new(&config.path, &config.file.retention.archive));
+        let (engine, lead, stop) = (Arc::clone(&engine), store.lead().clone(), stop.clone());
+        tasks.spawn("retention", async move {
+            lead.while_ours(&stop, |turn| {
+                retention::work::work(Arc::clone(&engine), (after, Arc::clone(&shelf)), turn)
+            })
+            .await;
+        });
+    }
     tasks.spawn("operations", operations::work::work(Arc::clone(&engine), outside, stop.clone()));
 
     let web = Web {

@@ -20,6 +20,8 @@ const UNKNOWN_TIMER: Duration = Duration::from_mins(1);
 /// What can happen to the bot.
 #[derive(Debug)]
 pub enum Input {
+    /// A process has opened the store, and nothing of it is at work: it may be a copy that came into another's place.
+    Opened,
     /// The bot has started: nobody could be heard while it was down.
     Started {
         /// Whether this process leads; else another is there, or was a moment ago.
@@ -69,6 +71,7 @@ impl Decision for Occurrence {
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let mut context = Context { tx, now: self.now, rules: &self.rules };
         match &self.input {
+            Input::Opened => operations::restored::begin(&mut context).await.map(|()| Answer::Done),
             Input::Started { leads } => {
                 let heard = store::last_heard(context.tx).await?;
                 let somebody_was_there = !leads && heard.is_some_and(|heard| self.now.since(heard) < BESIDE);

@@ -13,6 +13,7 @@ pub mod incidents;
 pub mod operations;
 pub mod ports;
 pub mod refusal;
+pub mod retention;
 pub mod reviews;
 pub mod rules;
 pub mod runs;

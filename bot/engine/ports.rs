@@ -160,6 +160,18 @@ pub enum ProgramOutcome {
     },
 }
 
+/// Keeps files outside of the store.
+#[async_trait]
+pub trait Shelf: Send + Sync {
+    /// Puts a file there under this name, or one like it that is free, and reads it back; where it is, as people are told.
+    ///
+    /// # Errors
+    /// Says why it is not there.
+    async fn put(&self, name: &str, content: Vec<u8>) -> Result<String, String>;
+    /// Takes away a file that was put there a moment ago and that nobody knows of.
+    async fn take_back(&self, place: &str);
+}
+
 /// Finds secrets by their names, in the environment or in files.
 pub trait Secrets: Send + Sync {
     /// The secret of this name.

@@ -9,12 +9,14 @@ use std::{
 };
 
 /// In a statement: SQLite's word, and PostgreSQL's.
-const WORDS: [(&str, &str); 3] = [
+const WORDS: [(&str, &str); 4] = [
     // One row for each text of a list that is bound as JSON text.
     ("select value from json_each($1)", "select value from jsonb_array_elements_text($1::jsonb)"),
     // One row for each item of such a list; its column is `value`.
     ("json_each($1)", "jsonb_array_elements($1::jsonb)"),
     ("instr(", "strpos("),
+    // By the bytes of the text, whatever order the database was made with.
+    ("collate binary", "collate \"C\""),
 ];
 
 /// In a migration.

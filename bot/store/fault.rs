@@ -124,6 +124,11 @@ impl Fault {
         Self::new(FaultKind::Defect, detail)
     }
 
+    /// What the database said.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Adds which store it is about.
     #[must_use]
     pub fn about(mut self, address: &Address) -> Self {

@@ -60,6 +60,11 @@ impl Version {
     }
 }
 
+/// The number of the newest migration that this program knows.
+pub(super) fn newest() -> i64 {
+    THIS.newest()
+}
+
 /// Whether this version can read the store: one that is only read is not brought forward.
 ///
 /// # Errors

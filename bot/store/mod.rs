@@ -7,6 +7,7 @@
 pub mod address;
 pub mod alerts;
 pub mod approvals;
+pub mod archives;
 pub mod cards;
 mod dialect;
 pub mod election;
@@ -18,6 +19,7 @@ pub mod locks;
 pub mod migrations;
 mod postgres;
 pub mod posts;
+pub mod restores;
 pub mod row;
 pub mod runs;
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod sqlite;
 mod tests;
 pub mod timeline;
 pub mod timers;
+pub mod transfer;
 #[cfg(test)]
 pub(crate) mod trial;
 pub mod tx;
@@ -257,7 +260,7 @@ impl ReadOnly {
     async fn readers(address: &Address) -> Result<Readers> {
         let readers = match address {
             Address::File(path) => Readers::Sqlite(sqlite::look(path).await?),
-            Address::Server(server) => Readers::Postgres(postgres::look(server).await?),
+            Address::Server(server) => Readers::Postgres(postgres::look(server, postgres::BESIDE).await?),
         };
         migrations::fits(&mut readers.begin().await?).await?;
         Ok(readers)

@@ -22,6 +22,8 @@ use super::{
 
 /// By what name the server knows the program's sessions.
 pub(super) const PROGRAM: &str = "firewarden";
+/// The name of a program that only reads, perhaps beside one at work.
+pub(super) const BESIDE: &str = "firewarden beside";
 /// How many snapshots can be read at the same time.
 const READERS: u32 = 4;
 /// How long the server may take to let somebody in, or a pool to have a connection free.
@@ -59,18 +61,18 @@ pub(super) async fn open(server: &Server, wakes: Arc<Wakes>) -> Result<(Writer, 
     let mut connection = writer.connect().await?;
     migrations::postgres(&mut connection).await?;
     writer.tx = Some(Tx::over(Connection::Postgres(Box::new(connection))));
-    let readers = look(server).await?;
+    let readers = look(server, PROGRAM).await?;
     let election = Election::join(options(server), voice, wakes).await?;
     Ok((writer, readers, election))
 }
 
-/// Opens a pool of readers.
-pub(super) async fn look(server: &Server) -> Result<PgPool> {
+/// Opens a pool of readers that connect under this name.
+pub(super) async fn look(server: &Server, name: &str) -> Result<PgPool> {
     let pool = PgPoolOptions::new().max_connections(READERS).acquire_timeout(ENTRY);
     // The library would wait for an answer for as long as the network takes to give up.
     let pool = pool.test_before_acquire(false).before_acquire(|connection, _| Box::pin(shows_life(connection)));
     let pool = pool.after_release(|connection, _| Box::pin(shows_life(connection)));
-    Ok(pool.connect_with(options(server)).await?)
+    Ok(pool.connect_with(options(server).application_name(name)).await?)
 }
 
 async fn shows_life(connection: &mut PgConnection) -> std::result::Result<bool, sqlx::Error> {

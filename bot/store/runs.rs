@@ -42,7 +42,7 @@ pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
             "insert into runs (id, runbook, plan, plan_hash, trigger_key, service, environment, incident, cause, \
              requested_by, mode, state, pass, inputs, revision, epoch, may_overlap, needs_approval, started_at) \
              values ((select coalesce(max(id), 0) + 1 from runs), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', \
-             'do', $11, 1, 0, 0, 0, $12) returning id",
+             'do', $11, (select revisions_from from instance), 0, 0, 0, $12) returning id",
             &[
                 (&new.plan.name).into(),
                 (&json(new.plan)?).into(),

@@ -59,7 +59,7 @@ pub(super) async fn look(path: &Path) -> Result<SqlitePool> {
 }
 
 /// Takes the lock that keeps a second process away from the file; it is held as long as the `File` lives.
-fn lock(path: &Path) -> Result<File> {
+pub(super) fn lock(path: &Path) -> Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = OpenOptions::new()

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use sqlx::{
     AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments,
     sqlite::SqliteArguments,
@@ -196,21 +196,25 @@ impl Reader {
         mut see: impl FnMut(&Row) -> Result<()> + Send,
     ) -> Result<()> {
         self.catch_up(sql).await?;
-        match self.connection.own() {
-            Own::Sqlite(own) => {
-                let mut rows = sqlite(sql, binds).fetch(own);
-                while let Some(row) = rows.try_next().await.map_err(|error| explain(error, sql))? {
-                    see(&Row::Sqlite(row))?;
-                }
-            }
-            Own::Postgres(own) => {
-                let mut rows = postgres(sql, binds).fetch(own);
-                while let Some(row) = rows.try_next().await.map_err(|error| explain(error, sql))? {
-                    see(&Row::Postgres(row))?;
-                }
-            }
+        let mut rows = self.stream(sql, binds);
+        while let Some(row) = rows.try_next().await? {
+            see(&row)?;
         }
         Ok(())
+    }
+
+    /// The rows of a query one after the other, however many there are.
+    pub(super) fn stream<'r>(&'r mut self, sql: &'static str, binds: &[Bind<'_>]) -> BoxStream<'r, Result<Row>> {
+        let rows = match self.connection.own() {
+            Own::Sqlite(own) => sqlite(sql, binds).fetch(own).map_ok(Row::Sqlite).boxed(),
+            Own::Postgres(own) => postgres(sql, binds).fetch(own).map_ok(Row::Postgres).boxed(),
+        };
+        rows.map_err(move |error| explain(error, sql)).boxed()
+    }
+
+    /// Whether a server keeps the store.
+    pub(super) fn is_of_server(&mut self) -> bool {
+        matches!(self.connection.own(), Own::Postgres(_))
     }
 
     /// Lets the database read a statement without running it.

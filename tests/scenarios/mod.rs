@@ -2,6 +2,7 @@
 
 mod alertmanager_api;
 mod approval;
+mod backup;
 mod command_line;
 mod crash;
 mod demo;
@@ -17,8 +18,10 @@ mod newcomer;
 mod operations;
 mod programs;
 mod replicas;
+mod retention;
 mod server;
 mod silence;
 mod silences;
+mod transfer;
 mod trouble;
 mod undo;

@@ -2,12 +2,9 @@
 //!
 //! Who says "stop" relies on it. So the file is never written where no bot would look for it, and where it is is said.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{Bot, Failure, remote, say as print};
+use super::{Bot, Failure, remote, say as print, warn};
 use crate::app::halt as halt_file;
 
 /// What is to become of the halt, and why.
@@ -86,11 +83,6 @@ fn store_of(config: &Path, order: Order<'_>) -> Result<(PathBuf, bool), Failure>
     })?;
     let store = remote::lenient(&text).store;
     Ok((config.parent().unwrap_or(Path::new("")).join(store.halted_as()), store.url.is_some()))
-}
-
-fn warn(text: &str) {
-    let mut out = std::io::stderr().lock();
-    let _nobody_reads = writeln!(out, "{text}");
 }
 
 fn quoted(text: &str) -> String {

@@ -1,11 +1,14 @@
 //! The command line: what can be asked of the program, and what its exit code means.
 
+mod archive;
+mod backup;
 mod check;
 mod halt;
 mod remote;
 mod review;
 mod route;
 mod store;
+mod transfer;
 
 use std::{
     io::{self, Write},
@@ -129,6 +132,54 @@ watched to their end. Lifting it starts nothing again by itself: each run waits 
     },
     /// Check that no timeline entry was changed after it was written; works while the bot runs.
     Verify,
+    /// Write a copy of everything to one file, while the bot runs, and read it back.
+    #[command(after_help = "\
+Examples:
+  firewarden backup /var/backups/firewarden      a file in this folder, named by its time
+  firewarden backup before-the-move.jsonl.gz
+The file is lines of JSON, compressed: `zcat` shows it. It is read back before it gets its name, and nothing is written
+over.")]
+    Backup {
+        /// A folder, or a file that is not there yet.
+        #[arg(value_name = "FOLDER|FILE")]
+        to: PathBuf,
+    },
+    /// Make the store anew from a backup: it starts held, for nobody knows what was done since.
+    #[command(after_help = "\
+Examples:
+  firewarden restore firewarden-20261124T031500Z.jsonl.gz --aside firewarden.db.broken
+  firewarden restore --adopt                     after `pg_restore`, or after the file was copied by hand
+What was at work or waited is held, a step that was begun is in doubt, what waited to be said is not sent, and nothing is
+changed until a person lifts the halt. The store gets another identity.")]
+    Restore {
+        /// The backup.
+        #[arg(value_name = "FILE", required_unless_present = "adopt")]
+        file: Option<PathBuf>,
+        /// Move the store that is there to this file.
+        #[arg(long, value_name = "FILE")]
+        aside: Option<PathBuf>,
+        /// The store was put in its place by other means: let it start held.
+        #[arg(long, conflicts_with_all = ["file", "aside"])]
+        adopt: bool,
+    },
+    /// Write everything as lines of JSON, to go on with in another database.
+    #[command(after_help = "\
+Example, from the file to PostgreSQL:
+  systemctl stop firewarden
+  firewarden export move.jsonl.gz
+  firewarden --config with-postgres.toml import move.jsonl.gz")]
+    Export {
+        /// A file that is not there yet; compressed if it ends in `.gz`. `-` is standard output.
+        file: PathBuf,
+    },
+    /// Read an export into an empty store of either kind.
+    Import {
+        /// The export.
+        file: PathBuf,
+    },
+    /// Look at incidents that left the store for files.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// Work on routes.
     #[command(subcommand)]
     Route(RouteCommand),
@@ -142,6 +193,19 @@ enum RunbookCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ArchiveCommand {
+    /// List them, each with its file.
+    List,
+    /// Print one with its timeline, from its file, and check that it is what was written.
+    Show {
+        /// The incident, such as INC-1.
+        incident: IncidentId,
+    },
+    /// Check that every file is there and is what was written.
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]
@@ -248,6 +312,14 @@ pub async fn run(cli: Cli) -> ExitCode {
             let order = lift.as_deref().map_or(halt::Order::Halt(&reason), halt::Order::Lift);
             halt::halt(&cli.config, &bot, store, order).await
         }
+        Command::Backup { to } => backup::backup(&cli.config, &to).await,
+        Command::Restore { file: Some(file), aside, .. } => backup::restore(&cli.config, &file, aside.as_deref()).await,
+        Command::Restore { file: None, .. } => backup::adopt(&cli.config).await,
+        Command::Export { file } => transfer::export(&cli.config, &file).await,
+        Command::Import { file } => transfer::import(&cli.config, &file).await,
+        Command::Archive(ArchiveCommand::List) => archive::list(&cli.config).await,
+        Command::Archive(ArchiveCommand::Show { incident }) => archive::show(&cli.config, incident).await,
+        Command::Archive(ArchiveCommand::Verify) => archive::verify(&cli.config).await,
         Command::Verify => store::verify(&cli.config).await,
         Command::Route(RouteCommand::Test { labels }) => route::test(&cli.config, &labels),
     };
@@ -293,9 +365,14 @@ pub(super) fn say(text: &str) {
     let _nobody_reads = write!(out, "{text}{end}").and_then(|()| out.flush());
 }
 
-fn complain(text: &str, code: u8) -> ExitCode {
+/// Prints to standard error, beside what was done.
+pub(super) fn warn(text: &str) {
     let mut out = io::stderr().lock();
     let _nobody_reads = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    warn(text);
     ExitCode::from(code)
 }
 

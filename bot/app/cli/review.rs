@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Bot, Failure, remote, say, store};
+use super::{Bot, Failure, archive, remote, say, store};
 use crate::{
     app::{
         config::{Config, Look},
@@ -10,6 +10,7 @@ use crate::{
     },
     domain::{ids::IncidentId, time::Time},
     engine::{Rules, Stop, View, reviews::review},
+    store::archives,
 };
 
 /// Prints the review of an incident, or writes it to a file. Nothing is changed, and no bot need run.
@@ -33,6 +34,14 @@ async fn drafted(config: &Path, id: IncidentId) -> Result<String, Failure> {
     let rules = Rules { reviews: reviews::templates(&config)?, ..Rules::default() };
     let store = store::opened(config.store()?, ", and `--url` a bot to be asked instead").await?;
     let mut reader = store.read().await?;
+    let archived = archives::of(&mut reader, id).await?;
+    let unpacked = match &archived {
+        Some(archived) => Some(archive::unpack(&config, archived).await?),
+        None => None,
+    };
+    if let Some(unpacked) = &unpacked {
+        reader = unpacked.store.read().await?;
+    }
     // A draft reads no clock: what it says depends on the record alone.
     let mut view = View { reader: &mut reader, now: Time::EPOCH, rules: &rules };
     match Stop::sort(review(&mut view, id).await)? {

@@ -25,6 +25,8 @@ use crate::{
 
 /// The shortest time between two heartbeats.
 const SHORTEST_BEAT: Duration = Duration::from_secs(10);
+/// The shortest time that what is over is kept.
+const SHORTEST_KEPT: Duration = Duration::from_hours(24);
 /// The shortest token that is taken for a secret of its own.
 const SHORTEST_TOKEN: usize = 16;
 
@@ -38,6 +40,7 @@ pub(super) fn problems(config: &Config, look: Look) -> Vec<Diagnostic> {
     check.routes();
     check.discord();
     check.watchers();
+    check.retention();
     check.log();
     check.problems
 }
@@ -377,6 +380,14 @@ impl Check<'_> {
                 let what = "the heartbeat is called too often";
                 self.add(&[&"heartbeat", &"every"], what, "`10s` is the least, `1m` is usual");
             }
+        }
+    }
+
+    fn retention(&mut self) {
+        let after = self.config.file.retention.closed_after;
+        if after.is_some_and(|after| after < SHORTEST_KEPT) {
+            let what = "incidents would leave while people still work on what followed them";
+            self.add(&[&"retention", &"closed_after"], what, "`1d` is the least, `180d` is usual");
         }
     }
 

@@ -46,6 +46,8 @@ pub struct File {
     pub runbooks: RunbooksSection,
     /// What reviews look like.
     pub reviews: ReviewsSection,
+    /// How long what is over is kept in the store.
+    pub retention: RetentionSection,
     /// What holds for every chat.
     pub chat: ChatSection,
     /// Discord; without it the console is the only chat.
@@ -306,6 +308,23 @@ impl Default for RunbooksSection {
 pub struct ReviewsSection {
     /// A folder with templates that take the place of those that the program brings, by their names.
     pub templates: Option<PathBuf>,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSection {
+    /// How long after its end an incident stays in the store; without it, for ever.
+    #[serde(with = "duration::option")]
+    pub closed_after: Option<Duration>,
+    /// The folder with the files of those that left.
+    pub archive: PathBuf,
+}
+
+impl Default for RetentionSection {
+    fn default() -> Self {
+        Self { closed_after: None, archive: "archive".into() }
+    }
 }
 
 /// `[chat]`

@@ -153,7 +153,10 @@ const ALL_PHASES: &[&str] =
 /// The incident that the call is about, to be changed.
 pub(super) async fn subject(context: &mut Context<'_>, call: &Call) -> Result<Incident, Stop> {
     let id = call.incident()?;
-    incidents::by_id(context.tx, id).await?.ok_or_else(|| Stop::Refused(unknown(id)))
+    match incidents::by_id(context.tx, id).await? {
+        Some(incident) => Ok(incident),
+        None => Err(unknown(context.tx, id).await?.into()),
+    }
 }
 
 /// Refuses what cannot be done to an incident that is merged or over.

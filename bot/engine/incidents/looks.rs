@@ -14,7 +14,7 @@ use crate::{
         Refusal, Stop, View,
         chat::{Call, File, Line, Message, Reply},
     },
-    store::{incidents, timeline},
+    store::{self, Reader, archives, incidents, timeline},
 };
 
 /// How many incidents a list shows.
@@ -86,12 +86,19 @@ pub(super) fn timeline<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<
 
 async fn known(view: &mut View<'_>, id: IncidentId) -> Result<Incident, Stop> {
     let found = incidents::by_id(view.reader, id).await?;
-    found.ok_or_else(|| Stop::Refused(unknown(id)))
+    match found {
+        Some(incident) => Ok(incident),
+        None => Err(unknown(view.reader, id).await?.into()),
+    }
 }
 
-/// What is said of an incident that is not there.
-pub(super) fn unknown(id: IncidentId) -> Refusal {
-    Refusal::new(format!("There is no incident `{id}`")).hint("`/incident list` shows those that are open")
+/// What is said of an incident that is not there: perhaps it is in a file by now.
+pub(in crate::engine) async fn unknown(reader: &mut Reader, id: IncidentId) -> store::Result<Refusal> {
+    if let Some(archived) = archives::of(reader, id).await? {
+        let what = format!("`{id}` ({}) is archived in `{}`", archived.title, archived.file);
+        return Ok(Refusal::new(what).hint(format!("`firewarden archive show {id}` reads it, on the bot's machine")));
+    }
+    Ok(Refusal::new(format!("There is no incident `{id}`")).hint("`/incident list` shows those that are open"))
 }
 
 fn summary(incident: &Incident) -> Line {

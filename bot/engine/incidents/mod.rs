@@ -15,6 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(in crate::engine) use self::looks::unknown;
 use crate::{
     domain::{alerts::Alert, ids::IncidentId, incidents::Phase, routes::Decision},
     engine::{chat::Lookup, features::Feature},

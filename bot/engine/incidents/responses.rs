@@ -258,7 +258,7 @@ pub(super) fn merge<'a>(context: &'a mut Context<'_>, call: &'a Call) -> BoxFutu
         must_not_be_merged(&incident, "merge")?;
         let id: IncidentId = required(call, "into")?;
         let found = incidents::by_id(context.tx, id).await?;
-        let mut target = found.ok_or_else(|| Stop::Refused(unknown(id)))?;
+        let Some(mut target) = found else { return Err(unknown(context.tx, id).await?.into()) };
         if target.id == incident.id {
             return Err(Refusal::new(format!("Cannot merge `{id}` into itself")).hint("name another incident").into());
         }

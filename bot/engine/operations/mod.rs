@@ -7,11 +7,15 @@ pub mod commands;
 pub mod decide;
 pub mod emergency;
 pub mod metrics;
+pub mod restored;
 pub mod work;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{domain::timeline, engine::features::Feature};
+use crate::{
+    domain::{ids::RunId, time::Time, timeline},
+    engine::features::Feature,
+};
 
 /// Files with rules were read: at the start, or because they were edited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +71,21 @@ pub enum Event {
         /// What is wrong with them.
         problems: Vec<String>,
     },
+    /// The store is one that was restored from a copy.
+    StoreRestored {
+        /// What it was restored from.
+        from: String,
+        /// When the copy was made, if that is known.
+        made_at: Option<Time>,
+        /// Who restored it.
+        by: String,
+        /// The runs that are held because of it.
+        held: Vec<RunId>,
+        /// Those of them of which a step is in doubt.
+        in_doubt: Vec<RunId>,
+        /// How many messages of before are not sent.
+        unsaid: u64,
+    },
 }
 
 impl timeline::Event for Event {
@@ -85,6 +104,11 @@ impl timeline::Event for Event {
                 format!("started without {}: it has {}", named(files), counted(problems))
             }
             Event::RulesFlawed { files, problems } => format!("found {} in {}", counted(problems), named(files)),
+            Event::StoreRestored { from, made_at, by, held, in_doubt, unsaid } => {
+                let made_at = made_at.map(|at| format!(", made at {}", at.long())).unwrap_or_default();
+                let counts = format!("{} held, {} in doubt, {unsaid} messages not sent", held.len(), in_doubt.len());
+                format!("went on from `{from}`{made_at}, restored by `{by}`: {counts}")
+            }
         }
     }
 }

@@ -7,7 +7,11 @@ pub mod record;
 #[cfg(test)]
 mod tests;
 
-use super::{Refusal, Stop, View, features::Feature, incidents::acts::ENDED};
+use super::{
+    Refusal, Stop, View,
+    features::Feature,
+    incidents::{self, acts::ENDED},
+};
 use crate::domain::{
     ids::IncidentId,
     reviews::{self, NoDraft, Review},
@@ -32,9 +36,9 @@ pub fn file_name(incident: IncidentId) -> String {
 /// # Errors
 /// Refused when there is no such incident, or when configured templates do not make a review that the log supports.
 pub async fn review(view: &mut View<'_>, id: IncidentId) -> Result<Review, Stop> {
-    let facts = record::facts(view.reader, id).await?.ok_or_else(|| {
-        Refusal::new(format!("There is no incident `{id}`")).hint("`/incident list` shows those that are open")
-    })?;
+    let Some(facts) = record::facts(view.reader, id).await? else {
+        return Err(incidents::unknown(view.reader, id).await?.into());
+    };
     reviews::draft(&facts, &view.rules.reviews).map_err(|why| Stop::Refused(refusal(id, why)))
 }
 

@@ -38,7 +38,7 @@ pub(super) enum Went {
 
 /// Takes the run on. The answer is the effect to be made, whose intent is part of this transaction.
 pub(super) async fn advance(case: &mut Case<'_, '_>, is_file_there: bool) -> store::Result<Option<Box<Work>>> {
-    lose(case).await?;
+    lose(case, "the bot stopped before it had an answer").await?;
     loop {
         let situation = Situation {
             plan: &case.run.plan,
@@ -58,7 +58,7 @@ pub(super) async fn advance(case: &mut Case<'_, '_>, is_file_there: bool) -> sto
 }
 
 /// Effects that an earlier worker had begun: nobody knows of them any more. Reads are simply read anew.
-async fn lose(case: &mut Case<'_, '_>) -> store::Result<()> {
+pub(super) async fn lose(case: &mut Case<'_, '_>, why: &str) -> store::Result<()> {
     let lost: Vec<_> = case
         .journal
         .0
@@ -70,7 +70,7 @@ async fn lose(case: &mut Case<'_, '_>) -> store::Result<()> {
     for mut record in lost {
         let reads = case.run.plan.step(&record.key.path).is_none_or(Step::reads);
         record.ended = Some(case.now());
-        record.error = Some("the bot stopped before it had an answer".to_owned());
+        record.error = Some(why.to_owned());
         if record.key.pass == Pass::Probe || (reads && record.key.pass == Pass::Do) {
             record.state = StepState::Failed;
             record.verdict = Some(Verdict::Retry);
@@ -80,7 +80,7 @@ async fn lose(case: &mut Case<'_, '_>) -> store::Result<()> {
                 run: case.run.id,
                 step: record.key.clone(),
                 name: case.name_of(&record.key.path),
-                why: "the bot stopped before it had an answer".to_owned(),
+                why: why.to_owned(),
             };
             let actor = case.itself();
             case.tell(actor, &event).await?;

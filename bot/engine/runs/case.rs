@@ -23,7 +23,7 @@ use crate::{
         incidents::acts,
         runs::TIMER,
     },
-    store::{self, approvals, incidents, locks, runs, timers},
+    store::{self, approvals, incidents, locks, restores, runs, timers},
 };
 
 /// A run with its journal, inside a decision.
@@ -257,6 +257,7 @@ impl<'c, 'r> Case<'c, 'r> {
 
     /// Puts a question to people, ahead of everything else that waits to be said.
     pub(super) async fn ask(&mut self, mut approval: Approval) -> store::Result<Approval> {
+        approval.revision = approval.revision.max(restores::revisions_from(self.context.tx).await?);
         approval.id = approvals::add(self.context.tx, &approval).await?;
         let event = Event::ApprovalAsked {
             run: self.run.id,

@@ -198,7 +198,7 @@ fn run<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
         if let Some(id) = incident
             && incidents::by_id(context.tx, id).await?.is_none()
         {
-            return Err(Refusal::new(format!("There is no incident `{id}`")).into());
+            return Err(crate::engine::incidents::unknown(context.tx, id).await?.into());
         }
         let given = given(call.args.text("inputs").unwrap_or_default())?;
         let person = &call.caller.id;

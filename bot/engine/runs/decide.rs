@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::{Answer, Input, Outcome, Step, TIMER, Trigger, advance, approve, case::Case, finish, halt, start};
+use super::{
+    Answer, Input, Outcome, Step, TIMER, Trigger, advance, approve, case::Case, finish, halt, restored, start,
+};
 use crate::{
     domain::{ids::RunId, people::Actor, runs::RunState},
     engine::{Context, incidents},
@@ -80,6 +82,11 @@ pub async fn halt(
     actor: &Actor,
 ) -> store::Result<bool> {
     Ok(halt::order(context, service, reason, actor).await?.is_some())
+}
+
+/// Holds every run of a store that was restored from a copy.
+pub(in crate::engine) async fn restored(context: &mut Context<'_>, from: &str) -> store::Result<restored::Held> {
+    restored::hold(context, from).await
 }
 
 /// A run's moment has come: it goes on, or its question has expired.

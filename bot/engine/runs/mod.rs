@@ -16,6 +16,7 @@ mod finish;
 mod halt;
 mod names;
 mod render;
+mod restored;
 mod settle;
 mod start;
 #[cfg(test)]

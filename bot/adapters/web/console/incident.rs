@@ -22,7 +22,7 @@ use crate::{
         timeline::{Chain, Entry},
     },
     engine::{View, chat::Subject, features},
-    store::{self, cards, posts, timeline},
+    store::{self, archives, cards, posts, timeline},
 };
 
 /// A silence in the timeline that is worth a mark.
@@ -47,8 +47,21 @@ pub(in crate::adapters::web) async fn show(
     let pen = Pen { now: site.engine.now(), csrf: &session.csrf, about: Some(id) };
     let most = if asked.contains_key("all") { i64::MAX } else { NEWEST };
     let live = look(&site, id, most, pen).await.map_err(|fault| page::sorry(&fault.into()))?;
-    let live = live.ok_or_else(missing)?;
+    let Some(live) = live else {
+        let archived = archived(&site, id).await.map_err(|fault| page::sorry(&fault.into()))?;
+        return Err(archived.unwrap_or_else(missing));
+    };
     Ok(page::page(&id.to_string(), Place::Elsewhere, &session, pen, &live))
+}
+
+/// Where an incident is that left for a file.
+async fn archived(site: &Site, id: IncidentId) -> store::Result<Option<Response>> {
+    let found = archives::of(&mut site.engine.read().await?, id).await?;
+    Ok(found.map(|archived| {
+        let what = format!("`{id}` ({}) is archived in `{}`", archived.title, archived.file);
+        let hint = format!("`firewarden archive show {id}` reads it, on the bot's machine");
+        page::sorry(&Trouble::new(StatusCode::NOT_FOUND, what).hint(hint))
+    }))
 }
 
 async fn look(site: &Site, id: IncidentId, most: i64, pen: Pen<'_>) -> store::Result<Option<Markup>> {

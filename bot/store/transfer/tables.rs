@@ -1,0 +1,232 @@
+//! Every table of the store, once: what is written out of it, in which order, and how it is read back.
+//!
+//! A test compares this list with the schema, so that a table or a column that is added later is not forgotten.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+/// A column; the store has integers and texts, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Int(&'static str),
+    Text(&'static str),
+}
+
+use Column::{Int, Text};
+
+impl Column {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Int(name) | Text(name) => name,
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// What tells its rows apart; they are written in this order.
+    pub(super) key: &'static [&'static str],
+    pub(super) columns: &'static [Column],
+    /// Which rows belong to the incident `$1`, if any do.
+    pub(super) of_incident: Option<&'static str>,
+}
+
+/// The tables, each after those that it refers to.
+#[rustfmt::skip]
+pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "instance", key: &["id"], of_incident: None,
+        columns: &[Text("id"), Int("asks_for"), Int("beat_at"), Text("restored"), Int("revisions_from")],
+    },
+    Table {
+        name: "chains", key: &["chain"], of_incident: Some("chain = $1"),
+        columns: &[Int("chain"), Int("seq"), Text("hash")],
+    },
+    Table {
+        name: "timeline", key: &["chain", "seq"], of_incident: Some("chain = $1"),
+        columns: &[
+            Int("id"), Int("chain"), Int("seq"), Int("at"), Int("source_at"), Text("actor"), Text("kind"), Text("body"),
+            Text("text"), Text("hash"),
+        ],
+    },
+    Table {
+        name: "inputs", key: &["source_key"], of_incident: None,
+        columns: &[Text("source_key"), Int("at"), Text("answer")],
+    },
+    Table {
+        name: "timers", key: &["kind", "subject"], of_incident: None,
+        columns: &[Text("kind"), Text("subject"), Int("due_at")],
+    },
+    Table {
+        name: "posts", key: &["id"], of_incident: Some("incident = $1"),
+        columns: &[
+            Int("id"), Text("channel"), Int("lane"), Int("incident"), Text("body"), Text("nonce"), Int("created_at"),
+            Int("expires_at"), Text("state"), Int("sent_at"), Text("message"), Text("trouble"), Int("told_at"),
+        ],
+    },
+    Table {
+        name: "cards", key: &["subject"], of_incident: Some("incident = $1"),
+        columns: &[
+            Text("subject"), Text("channel"), Int("incident"), Int("lane"), Int("wanted"), Int("shown"), Text("message"),
+            Int("lost"), Text("thread"), Int("changed_at"), Text("trouble"), Int("told_at"),
+        ],
+    },
+    Table {
+        name: "halts", key: &["scope"], of_incident: None,
+        columns: &[Text("scope"), Text("reason"), Text("actor"), Int("at")],
+    },
+    Table {
+        name: "alerts", key: &["key"], of_incident: None,
+        columns: &[Int("id"), Text("key"), Text("state"), Int("due_at"), Int("last_seen"), Text("record")],
+    },
+    Table {
+        name: "suppressions", key: &["alert", "reason", "source"], of_incident: None,
+        columns: &[Text("alert"), Text("reason"), Text("source"), Int("first_at"), Int("last_at"), Int("count")],
+    },
+    Table {
+        name: "incidents", key: &["id"], of_incident: Some("id = $1"),
+        columns: &[
+            Int("id"), Text("title"), Text("summary"), Int("severity"), Int("peak_severity"), Text("phase"),
+            Int("phase_since"), Text("prior_phase"), Text("service"), Text("environment"), Text("route"),
+            Text("group_key"), Text("channel"), Text("runbooks"), Text("pages"), Text("origin"), Int("opened_at"),
+            Int("last_fired_at"), Int("truncated"), Text("roles"), Text("milestones"), Text("earlier"),
+            Int("merged_into"), Int("asked_at"), Int("open_runs"), Int("firing"), Int("stale"), Int("resolved"),
+        ],
+    },
+    Table {
+        name: "incident_groups", key: &["group_key", "incident"], of_incident: Some("incident = $1"),
+        columns: &[Text("group_key"), Int("incident")],
+    },
+    Table {
+        name: "incident_alerts", key: &["incident", "alert"], of_incident: Some("incident = $1"),
+        columns: &[
+            Int("incident"), Int("alert"), Text("alert_key"), Text("name"), Int("severity"), Int("episode"), Text("state"),
+            Int("is_flapping"), Int("is_quiet"), Int("joined_at"), Int("fired_at"), Int("cleared_at"),
+            Text("cleared_in"), Int("silent_since"),
+        ],
+    },
+    Table {
+        name: "archives", key: &["incident"], of_incident: None,
+        columns: &[
+            Int("incident"), Text("title"), Int("severity"), Text("phase"), Text("service"), Int("opened_at"),
+            Int("ended_at"), Int("archived_at"), Text("file"), Text("sha256"), Int("seq"), Text("hash"),
+        ],
+    },
+    Table {
+        name: "runs", key: &["id"], of_incident: Some("incident = $1"),
+        columns: &[
+            Int("id"), Text("runbook"), Text("plan"), Text("plan_hash"), Text("trigger_key"), Text("service"),
+            Text("environment"), Int("incident"), Text("cause"), Text("requested_by"), Text("mode"), Text("state"),
+            Text("pass"), Text("inputs"), Text("hold"), Text("reason"), Int("revision"), Int("epoch"), Text("owner"),
+            Int("lease_until"), Int("may_overlap"), Int("wake_at"), Text("cancelled_by"), Int("needs_approval"),
+            Int("mutated_at"), Int("started_at"), Int("ended_at"),
+        ],
+    },
+    Table {
+        name: "steps", key: &["run", "path", "pass", "attempt"],
+        of_incident: Some("run in (select id from runs where incident = $1)"),
+        columns: &[
+            Int("run"), Text("path"), Text("pass"), Int("attempt"), Int("seq"), Text("state"), Int("epoch"), Int("about"),
+            Text("effect"), Text("action"), Text("fields"), Text("before"), Text("output"), Text("error"),
+            Int("may_have_changed"), Text("verdict"), Int("due_at"), Int("question"), Int("started_at"), Int("ended_at"),
+        ],
+    },
+    Table {
+        name: "approvals", key: &["id"], of_incident: Some("run in (select id from runs where incident = $1)"),
+        columns: &[
+            Int("id"), Int("run"), Text("asks"), Text("path"), Int("revision"), Int("epoch"), Text("question"),
+            Text("approvers"), Int("people"), Text("bound"), Text("state"), Text("answers"), Int("asked_at"),
+            Int("expires_at"), Int("decided_at"),
+        ],
+    },
+    Table {
+        name: "locks", key: &["service", "environment"], of_incident: None,
+        columns: &[Text("service"), Text("environment"), Int("run"), Int("at")],
+    },
+    Table {
+        name: "cooldowns", key: &["runbook", "service", "environment"], of_incident: None,
+        columns: &[
+            Text("runbook"), Text("service"), Text("environment"), Int("level"), Int("at"), Int("until"), Text("alert"),
+        ],
+    },
+];
+
+/// The table of this name.
+pub(super) fn named(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+/// The statements of a table, which are made once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statements {
+    /// All rows, in the order of the key, which is the same on both databases.
+    pub(super) all: &'static str,
+    /// The rows of one incident, in the same order.
+    pub(super) of_incident: Option<&'static str>,
+    /// Whether there is any row.
+    pub(super) any: &'static str,
+    /// Takes the rows of one incident away.
+    pub(super) delete: Option<&'static str>,
+}
+
+impl Table {
+    /// Whether its key is a number that the database gives.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.columns.contains(&Int("id"))
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<Column> {
+        self.columns.iter().copied().find(|column| column.name() == name)
+    }
+
+    pub(super) fn statements(&self) -> Statements {
+        static MADE: LazyLock<BTreeMap<&str, Statements>> =
+            LazyLock::new(|| TABLES.iter().map(|table| (table.name, table.make())).collect());
+        MADE.get(self.name).copied().unwrap_or_else(|| self.make())
+    }
+
+    fn make(&self) -> Statements {
+        let name = self.name;
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name()).collect();
+        let columns = columns.join(", ");
+        let collated = |key: &&str| match self.column(key) {
+            Some(Text(name)) => format!("{name} collate binary"),
+            Some(Int(_)) | None => (*key).to_owned(),
+        };
+        let order = self.key.iter().map(collated).collect::<Vec<_>>().join(", ");
+        let of = |condition: &str| format!("select {columns} from {name} where {condition} order by {order}");
+        let delete = |condition: &str| format!("delete from {name} where {condition}");
+        Statements {
+            all: format!("select {columns} from {name} order by {order}").leak(),
+            of_incident: self.of_incident.map(|condition| &*of(condition).leak()),
+            any: format!("select 1 as found from {name} limit 1").leak(),
+            delete: self.of_incident.map(|condition| &*delete(condition).leak()),
+        }
+    }
+
+    /// Adds a list of rows that is bound as JSON; only these columns are named, the others take what the schema gives.
+    ///
+    /// Made anew for each file that is read: files of older versions may lack columns.
+    pub(super) fn insert(&self, columns: &[Column]) -> &'static str {
+        let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+        let values: Vec<String> = columns
+            .iter()
+            .map(|column| match column {
+                Int(name) => format!("cast(value ->> '{name}' as bigint)"),
+                Text(name) => format!("value ->> '{name}'"),
+            })
+            .collect();
+        let (names, values) = (names.join(", "), values.join(", "));
+        format!("insert into {} ({names}) select {values} from json_each($1)", self.name).leak()
+    }
+
+    /// Lets PostgreSQL number the next row after the last that is there.
+    pub(super) fn renumber(&self) -> &'static str {
+        let name = self.name;
+        format!(
+            "select setval(pg_get_serial_sequence('{name}', 'id'), coalesce(max(id), 0) + 1, false) as next from {name}"
+        )
+        .leak()
+    }
+}

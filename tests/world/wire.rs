@@ -172,7 +172,8 @@ async fn asks(
         let mut parts = words.split(|byte| *byte == 0);
         let mut next = || parts.next().unwrap_or_default();
         let is_commit = match kind {
-            b'Q' => next().eq_ignore_ascii_case(b"commit"),
+            // What else is told with it stands before it.
+            b'Q' => next().to_ascii_lowercase().ends_with(b"commit"),
             // A statement gets its name,
             b'P' => {
                 let name = next().to_vec();

@@ -55,7 +55,8 @@ fn guild(config: Config) -> (Discord, Config) {
     (discord, config.number("ana", ana).with(&text))
 }
 
-async fn pair(what: &str) -> Option<(World, World)> {
+/// Two processes, of which the first leads, on a database that is there as long as what holds it.
+async fn pair(what: &str) -> Option<(World, World, postgres::Database)> {
     let Some(database) = postgres::database().await else {
         left_out(what, "`FIREWARDEN_TEST_POSTGRES`");
         return None;
@@ -63,13 +64,13 @@ async fn pair(what: &str) -> Option<(World, World)> {
     let first = World::start_with(Config::default().server(&database)).await;
     let second = World::start_with(Config::default().server(&database)).await;
     assert_eq!((stands(&first.bot).await, stands(&second.bot).await), ((true, true), (true, false)));
-    Some((first, second))
+    Some((first, second, database))
 }
 
 /// A load balancer needs to know nothing: what is sent to one process is there for the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_process_takes_alerts_and_commands() {
-    let Some((first, second)) = pair("two processes on one database").await else { return };
+    let Some((first, second, _database)) = pair("two processes on one database").await else { return };
     second.alertmanager().fires(&alert("CheckoutLatency").service("checkout")).await;
     first.sees("/incident show incident:INC-1", "1 firing").await;
     first.alertmanager().fires(&alert("CheckoutErrors").service("checkout")).await;
@@ -84,7 +85,7 @@ async fn every_process_takes_alerts_and_commands() {
 /// A machine that hangs at 3 am does not take the bot with it, and once it wakes it does no harm.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_leads_when_the_one_that_did_hangs() {
-    let Some((first, second)) = pair("a leader that hangs").await else { return };
+    let Some((first, second, _database)) = pair("a leader that hangs").await else { return };
     signal(&first.bot, "-STOP");
     let hung = Instant::now();
     second.alertmanager().fires(&alert("CheckoutLatency").service("checkout")).await;
@@ -101,7 +102,7 @@ async fn another_process_leads_when_the_one_that_did_hangs() {
 /// Whoever is to be replaced by a newer version hands over at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ends_makes_room_at_once() {
-    let Some((first, second)) = pair("a leader that ends").await else { return };
+    let Some((first, second, _database)) = pair("a leader that ends").await else { return };
     first.alertmanager().fires(&alert("CheckoutLatency").service("checkout")).await;
     assert!(first.bot.stop().await.unwrap().0.success());
     let ended = Instant::now();

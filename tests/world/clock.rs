@@ -20,8 +20,11 @@ use async_trait::async_trait;
 use firewarden::{domain::time::Time, engine::ports::Clock};
 use tokio::sync::watch;
 
-/// The bot counts as quiet once all its threads rested, and nobody looked at the clock, for this long.
-const QUIET: Duration = Duration::from_millis(12);
+use super::store::is_on_postgres;
+
+/// The bot counts as quiet once all its threads rested, and nobody looked at the clock, for this long; or for so long
+/// where they may rest because a server has not answered yet.
+const QUIET: (Duration, Duration) = (Duration::from_millis(12), Duration::from_millis(30));
 /// A bot that is busy for this long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -181,9 +184,10 @@ impl Followed {
                 (0..metrics.num_workers()).map(|worker| metrics.worker_park_unpark_count(worker)).collect();
             (parks, self.looks.load(Ordering::Relaxed), metrics.global_queue_depth())
         };
+        let quiet = if is_on_postgres() { QUIET.1 } else { QUIET.0 };
         let begun = Instant::now();
         let (mut last, mut since) = (counts(), begun);
-        while since.elapsed() < QUIET && begun.elapsed() < PATIENCE {
+        while since.elapsed() < quiet && begun.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(2)); // bounded: by PATIENCE
             let newest = counts();
             if newest != last {

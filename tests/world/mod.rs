@@ -128,7 +128,7 @@ pub(crate) struct World {
     transcript: Mutex<Vec<String>>,
     announced: Mutex<Vec<&'static str>>,
     /// Dropped at last, when nothing of the story uses it any more.
-    _database: Option<postgres::Database>,
+    _database: Option<Arc<postgres::Database>>,
 }
 
 impl World {
@@ -189,7 +189,7 @@ impl World {
             begun,
             transcript: Mutex::default(),
             announced: Mutex::default(),
-            _database: database,
+            _database: database.map(Arc::new),
         }
     }
 
@@ -216,6 +216,11 @@ impl World {
     /// The clock of a story that has one.
     pub(crate) fn clock(&self) -> &Hand {
         self.hand.as_ref().unwrap()
+    }
+
+    /// Keeps a database that several worlds share as long as this one is there.
+    pub(crate) fn keeps(&mut self, database: &Arc<postgres::Database>) {
+        self._database = Some(Arc::clone(database));
     }
 
     /// The wire to the server, in a story that asked for it; see [`Config::wired`].

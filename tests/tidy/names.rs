@@ -38,7 +38,7 @@ fn migrations_are_in_order_and_say_why() {
         assert!(name.starts_with(&format!("{:04}_", index + 1)), "migrations/{name} is number {}", index + 1);
         let text = std::fs::read_to_string(file).unwrap();
         assert!(text.starts_with("-- "), "migrations/{name} does not open with why it is there");
-        let loose = text.matches("create table").count() - text.matches(") strict").count();
+        let loose = text.matches("create table").count() - text.matches("\n) strict").count();
         assert_eq!(loose, 0, "migrations/{name} has a table that is not strict");
     }
 }

@@ -20,7 +20,10 @@ use async_trait::async_trait;
 use firewarden::{domain::time::Time, engine::ports::Clock};
 use tokio::sync::watch;
 
-/// The bot counts as quiet once all its threads rested, and nobody looked at the clock, for this long.
+use super::store::Server;
+
+/// The bot counts as quiet once all its threads rested, and nobody looked at the clock, for this long; and a server that
+/// keeps its store has answered everything.
 const QUIET: Duration = Duration::from_millis(12);
 /// A bot that is busy for this long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,6 +38,7 @@ pub(crate) struct Hand {
     now: watch::Sender<Time>,
     bot: Arc<Mutex<Option<BufReader<TcpStream>>>>,
     address: SocketAddr,
+    server: Arc<Mutex<Option<Server>>>,
 }
 
 impl Hand {
@@ -42,7 +46,7 @@ impl Hand {
     pub(crate) fn at(start: Time) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let hand = Self { now: watch::Sender::new(start), bot: Arc::default(), address };
+        let hand = Self { now: watch::Sender::new(start), bot: Arc::default(), address, server: Arc::default() };
         let waiting = hand.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -59,6 +63,11 @@ impl Hand {
     /// Where a bot connects to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Heeds a server that keeps the bot's store: a bot that waits for its answer is not quiet.
+    pub(crate) fn heeds(&self, server: Server) {
+        *held(&self.server) = Some(server);
     }
 
     /// Moves time on, from deadline to deadline, and waits for the bot to be quiet at each.
@@ -114,14 +123,21 @@ impl Hand {
     fn turn(&self, at: Time) -> Option<Time> {
         self.now.send_replace(at);
         let mut bot = held(&self.bot);
-        let stream = bot.as_mut()?;
-        let mut answer = String::new();
-        let asked = writeln!(stream.get_ref(), "{}", at.millis()).and_then(|()| stream.read_line(&mut answer));
-        if !asked.is_ok_and(|length| length > 0) {
-            *bot = None;
-            return None;
+        let mut server = held(&self.server);
+        let begun = Instant::now();
+        loop {
+            let stream = bot.as_mut()?;
+            let mut answer = String::new();
+            let asked = writeln!(stream.get_ref(), "{}", at.millis()).and_then(|()| stream.read_line(&mut answer));
+            if !asked.is_ok_and(|length| length > 0) {
+                *bot = None;
+                return None;
+            }
+            let is_busy = server.as_mut().is_some_and(Server::is_at_work);
+            if !is_busy || begun.elapsed() > PATIENCE {
+                return answer.trim().parse().ok().map(Time::from_millis);
+            }
         }
-        answer.trim().parse().ok().map(Time::from_millis)
     }
 }
 

@@ -128,7 +128,7 @@ pub(crate) struct World {
     transcript: Mutex<Vec<String>>,
     announced: Mutex<Vec<&'static str>>,
     /// Dropped at last, when nothing of the story uses it any more.
-    _database: Option<postgres::Database>,
+    database: Option<Arc<postgres::Database>>,
 }
 
 impl World {
@@ -164,6 +164,9 @@ impl World {
             Some(database) => config.server(database),
             None => config,
         };
+        if let (Some(hand), Some(url)) = (&hand, direct.url()) {
+            hand.heeds(store::Server::new(url));
+        }
         let wire = match direct.url().filter(|_| direct.is_wired) {
             Some(url) => Some(Wire::to(&url).await),
             None => None,
@@ -189,7 +192,7 @@ impl World {
             begun,
             transcript: Mutex::default(),
             announced: Mutex::default(),
-            _database: database,
+            database: database.map(Arc::new),
         }
     }
 
@@ -216,6 +219,11 @@ impl World {
     /// The clock of a story that has one.
     pub(crate) fn clock(&self) -> &Hand {
         self.hand.as_ref().unwrap()
+    }
+
+    /// Keeps a database that several worlds share as long as this one is there.
+    pub(crate) fn keeps(&mut self, database: &Arc<postgres::Database>) {
+        self.database = Some(Arc::clone(database));
     }
 
     /// The wire to the server, in a story that asked for it; see [`Config::wired`].

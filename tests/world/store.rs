@@ -34,6 +34,38 @@ pub(super) async fn database() -> Option<postgres::Database> {
     database
 }
 
+/// A server as the story sees it. What uses it blocks its thread.
+pub(crate) struct Server {
+    url: String,
+    connection: Option<sqlx::PgConnection>,
+}
+
+impl Server {
+    /// The server of this URL, with the database in it.
+    pub(crate) fn new(url: String) -> Self {
+        Self { url, connection: None }
+    }
+
+    /// Whether somebody waits there for an answer, or is in the middle of a transaction. One that is gone does not work.
+    pub(crate) fn is_at_work(&mut self) -> bool {
+        tokio::runtime::Handle::current().block_on(self.count()).is_ok_and(|count| count > 0)
+    }
+
+    async fn count(&mut self) -> sqlx::Result<i64> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => sqlx::PgConnection::connect(&self.url).await?,
+        };
+        let count = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
+             and state <> 'idle'",
+        );
+        let count = count.fetch_one(&mut connection).await?;
+        self.connection = Some(connection);
+        Ok(count)
+    }
+}
+
 /// Keeps whoever writes to the store waiting, as long as it lives; readers go on.
 pub(crate) enum Busy {
     File(sqlx::SqliteConnection),

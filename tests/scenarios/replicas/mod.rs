@@ -2,7 +2,10 @@
 
 mod chaos;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::Connection as _;
 
@@ -61,8 +64,12 @@ async fn pair(what: &str) -> Option<(World, World, postgres::Database)> {
         left_out(what, "`FIREWARDEN_TEST_POSTGRES`");
         return None;
     };
-    let first = World::start_with(Config::default().server(&database)).await;
-    let second = World::start_with(Config::default().server(&database)).await;
+    let mut first = World::start_with(Config::default().server(&database)).await;
+    let mut second = World::start_with(Config::default().server(&database)).await;
+    let database = Arc::new(database);
+    for world in [&mut first, &mut second] {
+        world.keeps(&database);
+    }
     assert_eq!((stands(&first.bot).await, stands(&second.bot).await), ((true, true), (true, false)));
     Some((first, second, database))
 }

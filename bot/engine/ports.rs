@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::{
-    domain::time::Time,
+    domain::{time::Time, traces::Span},
     engine::chat::{Card, Message},
 };
 
@@ -158,6 +158,22 @@ pub enum ProgramOutcome {
         /// What it wrote as errors until then.
         stderr: String,
     },
+}
+
+/// Takes the spans of traces.
+#[async_trait]
+pub trait Collector: Send + Sync {
+    /// Sends spans; how many of them the collector refused.
+    async fn take(&self, spans: &[Span]) -> Result<usize, Untaken>;
+}
+
+/// Why spans were not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untaken {
+    /// Why.
+    pub why: String,
+    /// After which pause they may be sent again; none if they never will be taken.
+    pub again: Option<Duration>,
 }
 
 /// Finds secrets by their names, in the environment or in files.

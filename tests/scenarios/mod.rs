@@ -20,5 +20,6 @@ mod replicas;
 mod server;
 mod silence;
 mod silences;
+mod traces;
 mod trouble;
 mod undo;

@@ -19,6 +19,7 @@ use crate::{
         people::Capability,
         routes::{Route, route::DEFAULT},
         runbooks::words,
+        traces::Viewer,
     },
     store::Server,
 };
@@ -38,6 +39,7 @@ pub(super) fn problems(config: &Config, look: Look) -> Vec<Diagnostic> {
     check.routes();
     check.discord();
     check.watchers();
+    check.traces();
     check.log();
     check.problems
 }
@@ -376,6 +378,27 @@ impl Check<'_> {
             if heartbeat.every < SHORTEST_BEAT {
                 let what = "the heartbeat is called too often";
                 self.add(&[&"heartbeat", &"every"], what, "`10s` is the least, `1m` is usual");
+            }
+        }
+    }
+
+    fn traces(&mut self) {
+        let Some(traces) = &self.config.file.traces else { return };
+        self.url(&[&"traces", &"endpoint"], &traces.endpoint);
+        for (name, value) in &traces.headers {
+            let path: [&dyn Display; 3] = [&"traces", &"headers", name];
+            if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                self.add(&path, format!("`{name}` is not the name of a header"), "write it as `authorization`");
+            }
+            self.secret(&path, value);
+        }
+        if let Some(viewer) = &traces.viewer {
+            let path: [&dyn Display; 2] = [&"traces", &"viewer"];
+            if viewer.contains(Viewer::PLACE) {
+                self.url(&path, &viewer.replace(Viewer::PLACE, "0"));
+            } else {
+                let what = format!("`{viewer}` does not say where the trace's name belongs");
+                self.add(&path, what, "put `{trace}` there, as in `https://traces.example.org/trace/{trace}`");
             }
         }
     }

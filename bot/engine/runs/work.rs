@@ -207,7 +207,11 @@ async fn drive(
             Outcome::Halted
         } else {
             // An action that breaks has perhaps been sent: nobody knows.
-            let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
+            let acting = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind();
+            let acted = match engine.traces() {
+                Some(traces) => traces.within(&engine, (run, &work.key), acting).await,
+                None => acting.await,
+            };
             acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()))
         };
         outcome = Some((work.key.clone(), acted));

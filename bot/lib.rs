@@ -20,6 +20,7 @@
 //!   engine::runs::work      intent → act → outcome, step after step
 //!   engine::chat::delivery  posts once and in order, cards at their newest revision
 //!   engine::timers          what is due: silence, quiet, waits, expiries
+//!   engine::traces          what was committed, as spans for a trace viewer, if there is one
 //! ```
 //!
 //! Of several processes on one database each does all of this but for two things, which the one that leads does for all
@@ -37,7 +38,7 @@
 //! | [`domain`] | the rules, as pure functions of state, input and time |
 //! | [`store`] | what is durable; the only place that speaks SQL |
 //! | [`engine`] | decides in transactions, acts through ports |
-//! | [`adapters`] | the outside, each side of it by itself: web, Discord, HTTP, programs, alert formats |
+//! | [`adapters`] | the outside, each side of it by itself: web, Discord, HTTP, programs, alert formats, traces |
 //! | [`app`] | configuration, command line, wiring, the demo |
 //!
 //! A feature has the same word in every layer, and features have an order too: timeline, alerts, routes, silences,

@@ -7,6 +7,7 @@ pub mod console;
 pub mod discord;
 pub mod generic;
 pub mod http;
+pub mod otlp;
 pub mod programs;
 pub mod secrets;
 pub mod web;

@@ -9,3 +9,4 @@ pub mod reload;
 pub mod reviews;
 pub mod ruleset;
 pub mod serve;
+mod traces;

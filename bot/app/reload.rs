@@ -172,6 +172,10 @@ fn at_restart(before: &Config, after: &Config) -> Vec<String> {
         differs("[emergency]", |config| serde_json::to_string(&config.file.emergency).ok()),
         differs("[heartbeat]", |config| serde_json::to_string(&config.file.heartbeat).ok()),
         differs("[retention]", |config| serde_json::to_string(&config.file.retention).ok()),
+        differs("[traces]", |config| {
+            let traces = config.file.traces.as_ref()?;
+            serde_json::to_string(&(&traces.endpoint, &traces.headers, &traces.service)).ok()
+        }),
         differs("[log]", |config| serde_json::to_string(&config.file.log).ok()),
     ];
     sections.into_iter().flatten().collect()

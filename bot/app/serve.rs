@@ -19,6 +19,7 @@ use super::{
     config::{Config, Look, file::DiscordSection},
     halt, reload,
     ruleset::Ruleset,
+    traces,
 };
 use crate::{
     adapters::{
@@ -31,7 +32,7 @@ use crate::{
         web::{self, Gate, Web},
     },
     engine::{
-        Engine, Input,
+        self, Engine, Input,
         chat::delivery,
         operations,
         ports::{Chat, Clock, Http, Programs, Shelf},
@@ -93,7 +94,13 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let metrics = recorder();
     let store = Store::open(config.store()?).await?;
     let ruleset = Ruleset::load(&config, &Ruleset::default(), Look::ForSecrets);
-    let engine = Engine::new(store.clone(), clock, ruleset.rules(&config));
+    let traces = traces::start(&config, &store, &http).await?;
+    let noted = traces.as_ref().map(|traces| traces.noted.clone());
+    let (http, programs) = match &noted {
+        Some(noted) => engine::traces::around(noted, &clock, (http, programs)),
+        None => (http, programs),
+    };
+    let engine = Engine::seen(store.clone(), clock, ruleset.rules(&config), noted);
     engine.submit(Input::Opened).await?;
     engine.submit(Input::Started { leads: store.lead().is_ours() }).await?;
     reload::tell_start(&engine, &ruleset).await;
@@ -155,6 +162,10 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         });
     }
     tasks.spawn("operations", operations::work::work(Arc::clone(&engine), outside, stop.clone()));
+
+    if let Some(traces) = traces {
+        tasks.spawn("traces", traces.work(Arc::clone(&engine), stop.clone()));
+    }
 
     let web = Web {
         engine: Arc::clone(&engine),

@@ -17,3 +17,4 @@ pub mod severity;
 pub mod silences;
 pub mod time;
 pub mod timeline;
+pub mod traces;

@@ -6,7 +6,7 @@ use crate::{
         time::Time,
         timeline::{Chain, Draft, EntryRef},
     },
-    engine::Rules,
+    engine::{Rules, traces::Told},
     store::{self, Reader, Tx},
 };
 
@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub now: Time,
     /// The rules in force.
     pub rules: &'a Rules,
+    /// Where the entries are noted, if a trace is made of them.
+    pub told: Option<&'a Told>,
 }
 
 /// What a look has at hand: a snapshot, the time, the rules in force.
@@ -33,13 +35,17 @@ pub struct View<'a> {
 impl Context<'_> {
     /// Adds to the timeline of the incident.
     pub async fn tell(&mut self, incident: IncidentId, draft: Draft) -> store::Result<EntryRef> {
-        store::timeline::append(self.tx, Chain::Incident(incident), self.now, draft).await
+        self.tell_of(Some(incident), draft).await
     }
 
     /// Adds to the incident's timeline, or to the system's if there is no incident.
     pub async fn tell_of(&mut self, incident: Option<IncidentId>, draft: Draft) -> store::Result<EntryRef> {
         let chain = incident.map_or(Chain::System, Chain::Incident);
-        store::timeline::append(self.tx, chain, self.now, draft).await
+        let entry = store::timeline::append(self.tx, chain, self.now, draft).await?;
+        if let Some(told) = self.told {
+            told.add(entry);
+        }
+        Ok(entry)
     }
 
     /// The same state, to be looked at.

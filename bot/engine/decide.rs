@@ -6,6 +6,7 @@ use super::{
     Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
     features, incidents, operations, runs, silences,
+    traces::Told,
 };
 use crate::{
     domain::{alerts::Batch, time::Time},
@@ -63,13 +64,17 @@ pub(super) struct Occurrence {
     pub(super) input: Input,
     pub(super) now: Time,
     pub(super) rules: Arc<Rules>,
+    /// Where its entries are noted, if a trace is made of them.
+    pub(super) told: Option<Arc<Told>>,
 }
 
 impl Decision for Occurrence {
     type Answer = Answer;
 
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
-        let mut context = Context { tx, now: self.now, rules: &self.rules };
+        let told = self.told.as_deref();
+        told.inspect(|told| told.anew());
+        let mut context = Context { tx, now: self.now, rules: &self.rules, told };
         match &self.input {
             Input::Opened => operations::restored::begin(&mut context).await.map(|()| Answer::Done),
             Input::Started { leads } => {

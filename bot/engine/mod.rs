@@ -20,6 +20,7 @@ pub mod runs;
 pub mod signs;
 pub mod silences;
 pub mod timers;
+pub mod traces;
 #[cfg(test)]
 pub(crate) mod trial;
 
@@ -29,6 +30,7 @@ use self::{
     alerts::{Receipt, lane::Lane},
     chat::{Call, Command, Does, Reply},
     ports::Clock,
+    traces::{Arrival, Traces},
 };
 pub use self::{
     context::{Context, View},
@@ -48,12 +50,18 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     rules: RwLock<Arc<Rules>>,
     signs: Signs,
+    traces: Option<Traces>,
     lane: Lane,
 }
 
 impl Engine {
     /// An engine over this store that decides by these rules. To be called inside a tokio runtime.
     pub fn new(store: Store, clock: Arc<dyn Clock>, rules: Rules) -> Arc<Self> {
+        Self::seen(store, clock, rules, None)
+    }
+
+    /// The same, whose work is shown in traces if there is somebody to look at them.
+    pub fn seen(store: Store, clock: Arc<dyn Clock>, rules: Rules, traces: Option<Traces>) -> Arc<Self> {
         let signs = Signs::default();
         let rules = Rules { signs: signs.clone(), ..rules };
         Arc::new_cyclic(|engine| Self {
@@ -61,6 +69,7 @@ impl Engine {
             clock,
             rules: RwLock::new(Arc::new(rules)),
             signs,
+            traces,
             lane: Lane::to(Weak::clone(engine)),
         })
     }
@@ -90,6 +99,11 @@ impl Engine {
         &self.signs
     }
 
+    /// Where spans are noted, if anybody looks at traces.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
     /// Puts other rules in force, for every decision from then on.
     pub fn adopt(&self, rules: Rules) {
         let rules = Rules { signs: self.signs.clone(), ..rules };
@@ -98,12 +112,25 @@ impl Engine {
 
     /// Decides on an input; the answer means that the decision is durable.
     pub async fn submit(&self, input: Input) -> crate::store::Result<Answer> {
-        self.store.decide(decide::Occurrence { input, now: self.now(), rules: self.rules() }).await
+        self.submit_from(input, Vec::new()).await
+    }
+
+    /// The same for deliveries of alerts, each with when it came in if that is to be shown.
+    async fn submit_from(&self, input: Input, arrivals: Vec<Option<Arrival>>) -> crate::store::Result<Answer> {
+        if let Some(traces) = &self.traces {
+            return traces.follow(self, input, arrivals).await;
+        }
+        self.store.decide(decide::Occurrence { input, now: self.now(), rules: self.rules(), told: None }).await
     }
 
     /// Takes what a source says of alerts; the receipt means that it is durable.
     pub async fn receive(&self, batch: Batch) -> crate::store::Result<Receipt> {
-        self.lane.receive(batch).await
+        self.receive_from(batch, None).await
+    }
+
+    /// The same, with when and from where it came in, if that is to be shown.
+    pub async fn receive_from(&self, batch: Batch, arrival: Option<Arrival>) -> crate::store::Result<Receipt> {
+        self.lane.receive(batch, arrival).await
     }
 
     /// Reads one consistent state.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::{
-    domain::time::Time,
+    domain::{time::Time, traces::Span},
     engine::chat::{Card, Message},
 };
 
@@ -170,6 +170,22 @@ pub trait Shelf: Send + Sync {
     async fn put(&self, name: &str, content: Vec<u8>) -> Result<String, String>;
     /// Takes away a file that was put there a moment ago and that nobody knows of.
     async fn take_back(&self, place: &str);
+}
+
+/// Takes the spans of traces.
+#[async_trait]
+pub trait Collector: Send + Sync {
+    /// Sends spans; how many of them the collector refused.
+    async fn take(&self, spans: &[Span]) -> Result<usize, Untaken>;
+}
+
+/// Why spans were not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untaken {
+    /// Why.
+    pub why: String,
+    /// After which pause they may be sent again; none if they never will be taken.
+    pub again: Option<Duration>,
 }
 
 /// Finds secrets by their names, in the environment or in files.

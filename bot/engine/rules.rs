@@ -8,6 +8,7 @@ use crate::domain::{
     people::{Capability, Person, PersonId},
     reviews,
     routes::{Pick, Route},
+    traces::Viewer,
 };
 
 /// Everything that decisions are made by and that people can change while the bot runs.
@@ -31,6 +32,8 @@ pub struct Rules {
     pub runs: runs::Settings,
     /// The templates of reviews.
     pub reviews: reviews::Templates,
+    /// Where people look at a trace, if there is such a place.
+    pub viewer: Option<Viewer>,
     /// How the bot itself is; the engine puts its own here.
     pub signs: Signs,
 }

@@ -176,6 +176,12 @@ pub async fn by_id(reader: &mut Reader, id: RunId) -> Result<Option<Run>> {
     row.as_ref().map(run).transpose()
 }
 
+/// The incident that a run works on, if there is one.
+pub async fn incident_of(reader: &mut Reader, id: RunId) -> Result<Option<IncidentId>> {
+    let row = reader.row("select incident from runs where id = $1", &[id.0.into()]).await?;
+    row.map_or(Ok(None), |row| Ok(row.opt_int("incident")?.map(IncidentId)))
+}
+
 /// The run that was started under this key, and where it stands.
 pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option<(RunId, RunState)>> {
     let row = reader.row("select id, state from runs where trigger_key = $1", &[trigger_key.into()]).await?;

@@ -144,6 +144,29 @@ pub async fn newest(reader: &mut Reader, chain: Chain, limit: i64) -> Result<Vec
     rows.iter().rev().map(entry).collect()
 }
 
+/// The first `limit` entries of a chain between these places, both included.
+pub async fn range(reader: &mut Reader, chain: Chain, (from, to): (i64, i64), limit: i64) -> Result<Vec<Entry>> {
+    let rows = reader
+        .rows(
+            "select * from timeline where chain = $1 and seq between $2 and $3 order by seq limit $4",
+            &[chain.number().into(), from.into(), to.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(entry).collect()
+}
+
+/// Those of the newest `limit` entries of all chains that were committed between these moments, oldest first.
+pub async fn newest_between(reader: &mut Reader, (since, until): (Time, Time), limit: i64) -> Result<Vec<Entry>> {
+    let rows = reader
+        .rows(
+            "select * from (select * from timeline order by id desc limit $1) as newest \
+             where at between $2 and $3 order by id",
+            &[limit.into(), since.into(), until.into()],
+        )
+        .await?;
+    rows.iter().map(entry).collect()
+}
+
 /// One entry.
 pub async fn cited(reader: &mut Reader, reference: EntryRef) -> Result<Option<Entry>> {
     let row = reader

@@ -22,6 +22,7 @@ mod retention;
 mod server;
 mod silence;
 mod silences;
+mod traces;
 mod transfer;
 mod trouble;
 mod undo;

@@ -13,7 +13,7 @@ const FEATURES: [&str; 9] =
 const MEETINGS: [&str; 3] = ["engine/mod.rs", "engine/decide.rs", "engine/features.rs"];
 
 /// Crates that only one part of the tree may name.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("sqlx", &["store"]),
     ("serenity", &["adapters/discord"]),
     ("axum", &["adapters/web", "app"]),
@@ -21,6 +21,8 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("comrak", &["adapters/web"]),
     ("reqwest", &["adapters", "app"]),
     ("process_wrap", &["adapters/programs"]),
+    ("opentelemetry_proto", &["adapters/otlp"]),
+    ("prost", &["adapters/otlp"]),
     ("clap", &["app", "main"]),
     ("rand", &["adapters", "app", "engine"]),
     ("flate2", &["adapters/archive"]),

@@ -9,6 +9,7 @@ pub(crate) mod api_v2;
 pub(crate) mod bot;
 pub(crate) mod checkout;
 pub(crate) mod clock;
+pub(crate) mod collector;
 pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod discord;

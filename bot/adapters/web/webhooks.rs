@@ -20,6 +20,7 @@ use super::{
     answers::{Trouble, whole},
     credentials::Shown,
 };
+use crate::engine::traces::Arrival;
 
 /// `POST /webhooks/alertmanager`: the source is the one whose credentials these are.
 pub(super) async fn alertmanager(site: State<Arc<Site>>, request: Request) -> Response {
@@ -38,8 +39,9 @@ pub(super) async fn generic(site: State<Arc<Site>>, Path(name): Path<String>, re
 
 async fn receive(site: &Site, kind: SourceKind, name: Option<&str>, request: Request) -> Response {
     let begun = Instant::now();
+    let arrival = arrival(site, request.headers());
     let mut source = None;
-    let taken = take(site, (kind, name), request, &mut source).await;
+    let taken = take(site, (kind, name), request, arrival, &mut source).await;
     let source = source.unwrap_or_else(|| "unknown".to_owned());
     if let Err(trouble) = &taken
         && trouble.status.is_client_error()
@@ -58,6 +60,7 @@ async fn take(
     site: &Site,
     (kind, name): (SourceKind, Option<&str>),
     request: Request,
+    arrival: Option<Arrival>,
     known_as: &mut Option<String>,
 ) -> Result<Response, Trouble> {
     let keys = site.gate.keys();
@@ -83,7 +86,7 @@ async fn take(
         batch.source_key = Some(format!("signed:{signature}"));
     }
     let truncated = batch.truncated;
-    let receipt = site.engine.receive(batch).await?;
+    let receipt = site.engine.receive_from(batch, arrival).await?;
     metrics::counter!("firewarden_intake_alerts_total", "source" => source.name.clone())
         .increment(receipt.alerts.try_into().unwrap_or(u64::MAX));
     Ok((StatusCode::ACCEPTED, Json(json!({ "alerts": receipt.alerts, "truncated": truncated }))).into_response())
@@ -98,6 +101,13 @@ pub(super) fn elsewhere(source: &Source) -> Trouble {
     };
     Trouble::new(StatusCode::FORBIDDEN, format!("The source `{}` may not send to this address", source.name))
         .hint(format!("it sends to `{place}`"))
+}
+
+/// When a delivery came in, and which span of its sender it comes from; nothing if nobody looks at traces.
+pub(super) fn arrival(site: &Site, headers: &HeaderMap) -> Option<Arrival> {
+    site.engine.traces()?;
+    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    Some(Arrival { at: site.engine.now(), from: parent.and_then(|value| value.parse().ok()) })
 }
 
 /// A delivery whose sender is known.

@@ -19,6 +19,7 @@ use crate::{
         people::Capability,
         routes::{Route, route::DEFAULT},
         runbooks::words,
+        traces::Viewer,
     },
     store::Server,
 };
@@ -41,6 +42,7 @@ pub(super) fn problems(config: &Config, look: Look) -> Vec<Diagnostic> {
     check.discord();
     check.watchers();
     check.retention();
+    check.traces();
     check.log();
     check.problems
 }
@@ -388,6 +390,27 @@ impl Check<'_> {
         if after.is_some_and(|after| after < SHORTEST_KEPT) {
             let what = "incidents would leave while people still work on what followed them";
             self.add(&[&"retention", &"closed_after"], what, "`1d` is the least, `180d` is usual");
+        }
+    }
+
+    fn traces(&mut self) {
+        let Some(traces) = &self.config.file.traces else { return };
+        self.url(&[&"traces", &"endpoint"], &traces.endpoint);
+        for (name, value) in &traces.headers {
+            let path: [&dyn Display; 3] = [&"traces", &"headers", name];
+            if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                self.add(&path, format!("`{name}` is not the name of a header"), "write it as `authorization`");
+            }
+            self.secret(&path, value);
+        }
+        if let Some(viewer) = &traces.viewer {
+            let path: [&dyn Display; 2] = [&"traces", &"viewer"];
+            if viewer.contains(Viewer::PLACE) {
+                self.url(&path, &viewer.replace(Viewer::PLACE, "0"));
+            } else {
+                let what = format!("`{viewer}` does not say where the trace's name belongs");
+                self.add(&path, what, "put `{trace}` there, as in `https://traces.example.org/trace/{trace}`");
+            }
         }
     }
 

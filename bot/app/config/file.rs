@@ -56,6 +56,8 @@ pub struct File {
     pub emergency: Option<EmergencySection>,
     /// Who is told that the bot works.
     pub heartbeat: Option<HeartbeatSection>,
+    /// Where traces go; without it there are none.
+    pub traces: Option<TracesSection>,
     /// What is logged, and how.
     pub log: LogSection,
 }
@@ -382,6 +384,27 @@ pub struct HeartbeatSection {
 
 fn minute() -> Duration {
     Duration::from_mins(1)
+}
+
+/// `[traces]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TracesSection {
+    /// Where a collector takes OTLP over HTTP.
+    pub endpoint: String,
+    /// Headers that it is sent, each with where its value is.
+    #[serde(default)]
+    pub headers: BTreeMap<String, SecretRef>,
+    /// The name under which the bot stands in the traces.
+    #[serde(default = "firewarden")]
+    pub service: String,
+    /// Where people look at a trace, with `{trace}` in the place of its name.
+    #[serde(default)]
+    pub viewer: Option<String>,
+}
+
+fn firewarden() -> String {
+    "firewarden".to_owned()
 }
 
 /// `[log]`

@@ -150,8 +150,9 @@ impl Config {
     pub fn secret_files_at_start(&self) -> Vec<(&'static str, PathBuf)> {
         let discord = self.file.discord.as_ref().map(|discord| ("[discord]", &discord.token));
         let emergency = self.file.emergency.as_ref().and_then(|it| Some(("[emergency]", it.token.as_ref()?)));
-        let both = discord.into_iter().chain(emergency);
-        both.filter_map(|(section, secret)| Some((section, self.file_of(secret)?))).collect()
+        let traces = self.file.traces.iter().flat_map(|traces| traces.headers.values());
+        let all = discord.into_iter().chain(emergency).chain(traces.map(|secret| ("[traces]", secret)));
+        all.filter_map(|(section, secret)| Some((section, self.file_of(secret)?))).collect()
     }
 
     /// The files in the folder with the secrets of runbooks, which are read when a step needs them.

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         people::PersonId,
         routes::{Route, route::DEFAULT},
+        traces::Viewer,
     },
     engine::{
         Rules,
@@ -35,6 +36,7 @@ impl Config {
             default_route: default_route(file.default_route.as_ref()),
             scopes: file.sources.iter().map(|source| (source.name.clone(), scope(source))).collect(),
             default_channel: file.chat.channel.clone(),
+            viewer: file.traces.as_ref().and_then(|traces| traces.viewer.clone()).map(Viewer),
             ..Rules::default()
         }
     }

@@ -30,9 +30,10 @@ fn whole_example() -> String {
 fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
-            let is_named = ["people", "roles", "labels", "annotations", "map", "channels", "silent_after_of"]
-                .iter()
-                .any(|named| at.rsplit('.').next() == Some(named));
+            let is_named =
+                ["people", "roles", "labels", "annotations", "map", "channels", "silent_after_of", "headers"]
+                    .iter()
+                    .any(|named| at.rsplit('.').next() == Some(named));
             for (name, value) in fields {
                 let path = if is_named { format!("{at}.*") } else { format!("{at}.{name}") };
                 found.insert(path.clone());
@@ -143,6 +144,11 @@ page = ["role:on-cal", "somebody"]
 [heartbeat]
 url = "example.org"
 every = "1s"
+
+[traces]
+endpoint = "127.0.0.1:4318"
+headers = { "a b" = { env = "A" } }
+viewer = "https://traces.example/"
 "#;
     assert_eq!(
         problems(text),
@@ -156,7 +162,12 @@ every = "1s"
          firewarden.toml:19:24: `somebody` cannot be paged\n  hint: write `role:on-call` or `person:ada`\n\
          firewarden.toml:22:7: `example.org` is not an address of the web\n  \
            hint: write it whole, as `https://host/path`\n\
-         firewarden.toml:23:9: the heartbeat is called too often\n  hint: `10s` is the least, `1m` is usual\n"
+         firewarden.toml:23:9: the heartbeat is called too often\n  hint: `10s` is the least, `1m` is usual\n\
+         firewarden.toml:26:12: `127.0.0.1:4318` is not an address of the web\n  \
+           hint: write it whole, as `https://host/path`\n\
+         firewarden.toml:27:13: `a b` is not the name of a header\n  hint: write it as `authorization`\n\
+         firewarden.toml:28:10: `https://traces.example/` does not say where the trace's name belongs\n  \
+           hint: put `{trace}` there, as in `https://traces.example.org/trace/{trace}`\n"
     );
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Receipt;
 use crate::{
     domain::alerts::Batch,
-    engine::{Answer, Engine, Input},
+    engine::{Answer, Engine, Input, traces::Arrival},
     store::{Fault, FaultKind, Result},
 };
 
@@ -25,6 +25,7 @@ pub(in crate::engine) struct Lane {
 #[derive(Debug)]
 struct Waiting {
     batch: Arc<Batch>,
+    arrival: Option<Arrival>,
     sender: oneshot::Sender<Result<Receipt>>,
 }
 
@@ -37,10 +38,10 @@ impl Lane {
     }
 
     /// Takes a delivery; the receipt means that it is durable.
-    pub(in crate::engine) async fn receive(&self, batch: Batch) -> Result<Receipt> {
+    pub(in crate::engine) async fn receive(&self, batch: Batch, arrival: Option<Arrival>) -> Result<Receipt> {
         let stopping = || Fault::new(FaultKind::Stopping, "");
         let (sender, receipt) = oneshot::channel();
-        self.queue.send(Waiting { batch: Arc::new(batch), sender }).await.map_err(|_| stopping())?;
+        self.queue.send(Waiting { batch: Arc::new(batch), arrival, sender }).await.map_err(|_| stopping())?;
         receipt.await.map_err(|_| stopping())?
     }
 }
@@ -69,10 +70,12 @@ fn fitting(waiting: &[Waiting]) -> usize {
 /// Decides on deliveries together; on each alone if one of them cannot be decided on.
 async fn decide(engine: &Engine, waiting: Vec<Waiting>) {
     let batches = waiting.iter().map(|one| Arc::clone(&one.batch)).collect();
-    match submit(engine, batches).await {
+    let arrivals = arrivals(engine, &waiting);
+    match submit(engine, batches, arrivals).await {
         Err(fault) if fault.kind == FaultKind::Defect && waiting.len() > 1 => {
-            for Waiting { batch, sender } in waiting {
-                let receipt = submit(engine, vec![batch]).await.map(|receipts| receipts.first().copied());
+            for Waiting { batch, arrival, sender } in waiting {
+                let receipt =
+                    submit(engine, vec![batch], vec![arrival]).await.map(|receipts| receipts.first().copied());
                 answer(sender, receipt);
             }
         }
@@ -96,8 +99,13 @@ fn answer(sender: oneshot::Sender<Result<Receipt>>, receipt: Result<Option<Recei
     drop(sender.send(receipt.and_then(|receipt| receipt.ok_or_else(missing))));
 }
 
-async fn submit(engine: &Engine, batches: Vec<Arc<Batch>>) -> Result<Vec<Receipt>> {
-    match engine.submit(Input::Alerts(batches)).await? {
+/// When each came in; nothing if nobody looks at it.
+fn arrivals(engine: &Engine, waiting: &[Waiting]) -> Vec<Option<Arrival>> {
+    if engine.traces().is_some() { waiting.iter().map(|one| one.arrival).collect() } else { Vec::new() }
+}
+
+async fn submit(engine: &Engine, batches: Vec<Arc<Batch>>, arrivals: Vec<Option<Arrival>>) -> Result<Vec<Receipt>> {
+    match engine.submit_from(Input::Alerts(batches), arrivals).await? {
         Answer::Received(receipts) => Ok(receipts),
         Answer::Reply(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Done => Ok(Vec::new()),
     }

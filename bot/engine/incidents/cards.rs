@@ -10,10 +10,11 @@ use crate::{
         alerts::AlertState,
         incidents::{Counts, Doubt, Incident, Milestone, Phase, Role},
         routes::route::DEFAULT,
+        traces::{self, Trace},
     },
     engine::{
         View,
-        chat::{Button, Card, Line, Shortcut, Style, Subject, Tone},
+        chat::{Button, Card, Line, Shortcut, Span, Style, Subject, Tone},
     },
     store::{self, incidents},
 };
@@ -71,6 +72,12 @@ pub(super) async fn card(view: &mut View<'_>, incident: &Incident) -> store::Res
     }
     if incident.open_runs > 0 {
         card = card.fact("Open runs", incident.open_runs.to_string());
+    }
+    if let Some(viewer) = &view.rules.viewer {
+        let instance = store::runs::instance(view.reader).await?;
+        let trace = Trace::of(&instance, traces::Subject::Incident(incident.id)).id;
+        let link = Span::Link { text: "alert to effect".to_owned(), url: viewer.url(trace) };
+        card = card.fact("Trace", Line::new().with(link));
     }
     if let Some(waits) = waits(incident, counts) {
         card = card.fact("Waits", waits);

@@ -56,6 +56,8 @@ pub static METRICS: &[(&str, Kind, Unit, &str)] = &[
         "How long the oldest question to people waits for its answer",
     ),
     ("firewarden_timers_late_seconds", Kind::Gauge, Unit::Seconds, "How late the earliest timer is; 0 if none is"),
+    ("firewarden_traces_sent_total", Kind::Counter, Unit::Count, "Spans that the collector of traces took"),
+    ("firewarden_traces_dropped_total", Kind::Counter, Unit::Count, "Spans that nobody will see, by why"),
     ("firewarden_emergency_pages_total", Kind::Counter, Unit::Count, "Emergency pages, by outcome"),
 ];
 

@@ -16,7 +16,7 @@ use crate::{
 /// How long a worker may drive a run without renewing.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How many runs a worker takes over at once.
-const CLAIMED: i64 = 64;
+pub(super) const CLAIMED: usize = 64;
 
 /// Starts what the news of incidents trigger.
 pub async fn take(context: &mut Context<'_>, news: &[incidents::News]) -> store::Result<()> {
@@ -39,8 +39,9 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
             Ok(Answer::Done)
         }
         Input::Claim { owner } => {
-            let until = context.now + LEASE;
-            Ok(Answer::Runs(runs::claim(context.tx, owner, (context.now, until), CLAIMED).await?))
+            let lease = (context.now, context.now + LEASE);
+            let most = i64::try_from(CLAIMED).unwrap_or(i64::MAX);
+            Ok(Answer::Runs(runs::claim(context.tx, owner, lease, most).await?))
         }
         Input::Renew { owner } => {
             let until = context.now + LEASE;

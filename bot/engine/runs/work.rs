@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Input, Outcome, Ports, Step, actions, decide::LEASE};
+use super::{Answer, Input, Outcome, Ports, Step, actions, decide::CLAIMED, decide::LEASE};
 use crate::{
     domain::{
         ids::RunId,
@@ -112,9 +112,7 @@ impl Worker {
         while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
             let claim = Input::Claim { owner: self.owner.clone() };
             let engine::Answer::Run(Answer::Runs(taken)) = self.submit(claim).await? else { return Ok(()) };
-            if taken.is_empty() {
-                return Ok(());
-            }
+            let is_all = taken.len() < CLAIMED;
             for (run, epoch) in taken {
                 let task = self.tasks.spawn(drive(
                     Arc::clone(&self.engine),
@@ -123,6 +121,9 @@ impl Worker {
                     self.held_until.subscribe(),
                 ));
                 self.driven.insert(run, (epoch, task.id(), task));
+            }
+            if is_all {
+                return Ok(());
             }
         }
         Ok(())
@@ -207,7 +208,11 @@ async fn drive(
             Outcome::Halted
         } else {
             // An action that breaks has perhaps been sent: nobody knows.
-            let acted = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind().await;
+            let acting = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind();
+            let acted = match engine.traces() {
+                Some(traces) => traces.within(&engine, (run, &work.key), acting).await,
+                None => acting.await,
+            };
             acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()))
         };
         outcome = Some((work.key.clone(), acted));

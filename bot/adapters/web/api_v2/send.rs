@@ -18,7 +18,7 @@ use crate::{
     adapters::web::{
         Site, SourceKind,
         answers::{Trouble, whole},
-        webhooks::elsewhere,
+        webhooks::{arrival, elsewhere},
     },
     domain::{
         alerts::{Batch, Malformed, Says, Signal, bounds},
@@ -73,10 +73,11 @@ async fn take(site: &Site, caller: &Caller, request: Request) -> Result<StatusCo
             return Err(trouble.hint("send the token of a source of `kind = \"prometheus\"`").into());
         }
     };
+    let arrival = arrival(site, request.headers());
     let body = whole(request.into_body(), site.body_limit).await?;
     let (batch, refused) = read(&body, &source.name, site.engine.now())
         .map_err(|malformed| Trouble::new(StatusCode::BAD_REQUEST, malformed.to_string()))?;
-    let receipt = site.engine.receive(batch).await?;
+    let receipt = site.engine.receive_from(batch, arrival).await?;
     metrics::counter!("firewarden_intake_alerts_total", "source" => source.name.clone())
         .increment(receipt.alerts.try_into().unwrap_or(u64::MAX));
     if refused.is_empty() {

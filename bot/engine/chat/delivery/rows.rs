@@ -12,6 +12,7 @@ use crate::{
         chat::{Message, Subject},
         features,
         ports::{Place, Undelivered},
+        traces::Delivery,
     },
     store::{
         self,
@@ -47,6 +48,7 @@ impl Lane {
         let Some(drawn) = drawn.filter(|drawn| current.message.is_some() || !drawn.is_too_late) else {
             return Ok(self.done(Settled::NothingToShow(current.subject, current.wanted)).await);
         };
+        let delivery = self.engine.traces().map(|_| of_card(&current, subject));
         let sent = if let Some(message) = &current.message {
             self.chat.edit(message, &drawn).await.map(|()| message.clone())
         } else {
@@ -70,7 +72,7 @@ impl Lane {
             }
             Err(trouble) => return Ok(Tried::Trouble(trouble)),
         };
-        Ok(self.done(settled).await)
+        Ok(self.settled(settled, delivery).await)
     }
 
     async fn say(&self, post: &Post) -> store::Result<Tried> {
@@ -93,6 +95,7 @@ impl Lane {
                 Stands::NotYet => return Ok(Tried::Later),
             }
         }
+        let delivery = self.engine.traces().map(|_| of_post(post));
         let settled = match self.send(place, post.incident, &message, &post.nonce).await {
             Ok(name) => {
                 let kind = if post.is_page { "page" } else { "post" };
@@ -106,7 +109,25 @@ impl Lane {
             }
             Err(trouble) => return Ok(Tried::Trouble(trouble)),
         };
-        Ok(self.done(settled).await)
+        Ok(self.settled(settled, delivery).await)
+    }
+
+    /// Writes what became of a message that was sent, and notes it where somebody looks at traces.
+    async fn settled(&self, settled: Settled, delivery: Option<Delivery>) -> Tried {
+        let is_taken = match settled {
+            Settled::PostSent(..) | Settled::CardShown(..) => Some(true),
+            Settled::PostRefused(..) | Settled::CardRefused(..) => Some(false),
+            Settled::PostExpired(_)
+            | Settled::NothingToShow(..)
+            | Settled::CardGone(_)
+            | Settled::Threaded(..)
+            | Settled::ThreadGone(..) => None,
+        };
+        let tried = self.done(settled).await;
+        if let (Some(traces), Some(delivery), Some(is_taken)) = (self.engine.traces(), delivery, is_taken) {
+            traces.delivered(delivery, is_taken, self.engine.now());
+        }
+        tried
     }
 
     async fn done(&self, settled: Settled) -> Tried {
@@ -157,6 +178,28 @@ impl Lane {
         }
         tracing::warn!(channel, fallback, "the bot cannot write in a channel; its message goes into another");
         self.chat.send(&Place { channel: fallback, thread: None }, message, nonce).await
+    }
+}
+
+fn of_card(card: &Shown, subject: Subject) -> Delivery {
+    Delivery {
+        kind: "card",
+        name: format!("{subject} {}", card.wanted),
+        channel: card.channel.clone(),
+        incident: card.incident,
+        run: if let Subject::Run(run) = subject { Some(run) } else { None },
+        since: card.changed_at,
+    }
+}
+
+fn of_post(post: &Post) -> Delivery {
+    Delivery {
+        kind: if post.is_page { "page" } else { "post" },
+        name: post.id.to_string(),
+        channel: post.channel.clone(),
+        incident: post.incident,
+        run: None,
+        since: post.created_at,
     }
 }
 

@@ -103,7 +103,7 @@ impl Decision for Say {
     type Answer = ();
 
     async fn decide(&self, tx: &mut Tx) -> store::Result<()> {
-        let mut context = Context { tx, now: self.now, rules: &self.rules };
+        let mut context = Context { tx, now: self.now, rules: &self.rules, told: None };
         let post = outbox::Post {
             channel: self.channel.to_owned(),
             incident: self.incident,

@@ -52,7 +52,7 @@ async fn identity(world: &World) -> String {
 /// settled by people, and doing it again is how a restore becomes the second outage.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_an_hour_ago_starts_held_and_does_nothing() {
-    let world = World::at_noon_with(Config::default().runbook(DEPLOY)).await;
+    let world = World::at_noon_with(Config::default().on_file().runbook(DEPLOY)).await;
     fs::create_dir(world.folder().join("backups")).unwrap();
     world.service.checkout.release("v43", true);
     world.alertmanager().fires(&alert("CheckoutErrorRate").service("checkout")).await;
@@ -138,8 +138,14 @@ async fn a_copy_that_was_made_by_hand_can_be_made_to_start_held() {
     assert!(!is_done && said.contains("a bot is at work on it"), "{said}");
     world.kill();
 
-    let (is_done, said) = world.program("ana", &["restore", "--adopt"]).await;
-    assert!(is_done && said.contains("RUN-1"), "{said}");
+    // A server takes a moment to notice.
+    let mut said = String::new();
+    let adopted = crate::world::until(20, async || {
+        let (is_done, told) = world.program("ana", &["restore", "--adopt"]).await;
+        said = told;
+        is_done
+    });
+    assert!(adopted.await && said.contains("RUN-1"), "{said}");
     world.bot.start().await;
     assert_eq!(world.run_state("RUN-1").await, "in doubt");
     world.sees("/bot health", "restored from a copy").await;

@@ -7,7 +7,7 @@ use std::{
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
-use crate::world::{World, alert, left_out, postgres};
+use crate::world::{Config, World, alert, left_out, postgres};
 
 /// The rows of an export, and its counts.
 fn rows(world: &World, file: &str) -> Vec<String> {
@@ -35,7 +35,7 @@ async fn is_refused(world: &World, arguments: &[&str]) -> String {
 
 /// A bot that has worked: an incident with a run that waits for people.
 async fn at_work() -> World {
-    let world = World::at_noon().await;
+    let world = World::at_noon_with(Config::default().on_file()).await;
     world.service.checkout.release("v43", true);
     world.alertmanager().fires(&alert("CheckoutErrorRate").service("checkout")).await;
     world.run_comes_to("RUN-1", "waiting for people", std::time::Duration::from_mins(1)).await;

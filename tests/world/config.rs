@@ -35,6 +35,8 @@ pub(crate) struct Config {
     extra: String,
     /// A server that keeps the store in place of a file.
     server: Option<String>,
+    /// Whether a file keeps the store, whatever else is tried.
+    pub(super) is_on_file: bool,
     /// Whether the story has its hand on the wire to a server.
     pub(super) is_wired: bool,
     /// Words of the shipped runbooks, and what stands in their place.
@@ -53,6 +55,7 @@ impl Default for Config {
             quiet: "10m",
             extra: String::new(),
             server: None,
+            is_on_file: false,
             is_wired: false,
             edits: Vec::new(),
             numbers: Vec::new(),
@@ -72,6 +75,12 @@ impl Config {
     /// With the store in this database of PostgreSQL.
     pub(crate) fn server(mut self, url: &str) -> Self {
         self.server = Some(url.to_owned());
+        self
+    }
+
+    /// With the store in a file, whatever else is tried: for a story of files.
+    pub(crate) fn on_file(mut self) -> Self {
+        self.is_on_file = true;
         self
     }
 

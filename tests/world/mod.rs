@@ -160,7 +160,7 @@ impl World {
 
     /// Everything but the bot, by the real clock.
     pub(crate) async fn prepare(hand: Option<Hand>, config: Config) -> Self {
-        let database = if config.url().is_some() { None } else { store::database().await };
+        let database = if config.is_on_file || config.url().is_some() { None } else { store::database().await };
         let direct = match &database {
             Some(database) => config.server(database),
             None => config,

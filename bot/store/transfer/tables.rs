@@ -85,6 +85,17 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[Text("alert"), Text("reason"), Text("source"), Int("first_at"), Int("last_at"), Int("count")],
     },
     Table {
+        name: "silences", key: &["id"], of_incident: None,
+        columns: &[
+            Int("id"), Text("uuid"), Text("matchers"), Int("starts_at"), Int("ends_at"), Text("author"), Text("comment"),
+            Text("annotations"), Text("set_by"), Int("updated_at"), Text("told"),
+        ],
+    },
+    Table {
+        name: "silenced", key: &["alert"], of_incident: None,
+        columns: &[Text("alert"), Int("since")],
+    },
+    Table {
         name: "incidents", key: &["id"], of_incident: Some("id = $1"),
         columns: &[
             Int("id"), Text("title"), Text("summary"), Int("severity"), Int("peak_severity"), Text("phase"),

@@ -23,8 +23,8 @@ fn any_rows() -> Vec<Line> {
             [(1, "b"), (2, "B"), (3, "ä")].into_iter().take(if table.name == "instance" { 1 } else { 3 })
         {
             let value = |column: &Column| match (table.name, *column) {
-                ("archives", Column::Int("incident")) => json!(number),
-                (_, Column::Int("severity" | "peak_severity" | "chain" | "run" | "incident")) => json!(1),
+                (name, Column::Int("incident")) => json!(if name == "archives" { number } else { 1 }),
+                (_, Column::Int("severity" | "peak_severity" | "chain" | "run")) => json!(1),
                 ("incidents", Column::Int("merged_into")) if number == 1 => json!(3),
                 (_, Column::Int("merged_into" | "source_at")) => Value::Null,
                 (_, Column::Int("id" | "alert" | "attempt" | "seq" | "lane")) => json!(number),
@@ -32,6 +32,7 @@ fn any_rows() -> Vec<Line> {
                 (_, Column::Int(_)) => json!(i64::MAX - number),
                 (_, Column::Text("phase")) => json!("closed"),
                 (_, Column::Text("pass")) => json!("do"),
+                (_, Column::Text("told")) => json!("active"),
                 ("posts", Column::Text("state")) => json!("waiting"),
                 ("alerts" | "incident_alerts", Column::Text("state")) => json!("firing"),
                 (_, Column::Text("state")) => json!("done"),

@@ -220,6 +220,8 @@ async fn answers_are_as_alertmanagers_document_has_them() {
     });
     let first = client.silences(&silence).await;
     silence["id"] = first.clone().into();
+    // A start that has passed is the moment at which the silence was taken.
+    silence["startsAt"] = client.sees(&format!("/silence/{first}")).await["startsAt"].clone();
     silence["endsAt"] = (now + 90 * minute).to_string().into();
     assert_eq!(client.silences(&silence).await, first);
     silence["matchers"][1]["value"] = "test".into();

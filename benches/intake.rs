@@ -240,7 +240,7 @@ async fn run(address: SocketAddr, load: Load, length: Duration) -> Measured {
         took.extend(sender.await.unwrap());
     }
     let elapsed = start.elapsed().as_secs_f64();
-    let used = cpu() - used;
+    let used = cpu().saturating_sub(used);
     took.sort();
     let alerts = (took.len() * load.size) as f64;
     Measured { rate: alerts / elapsed, cpu: used.as_secs_f64() * 1e6 / alerts, memory: memory(), took }

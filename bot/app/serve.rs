@@ -151,16 +151,7 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         }),
         heartbeat: config.file.heartbeat.as_ref().map(|heartbeat| (heartbeat.url.clone(), heartbeat.every)),
     };
-    if let Some(after) = config.file.retention.closed_after {
-        let shelf: Arc<dyn Shelf> = Arc::new(Folder::new(&config.path, &config.file.retention.archive));
-        let (engine, lead, stop) = (Arc::clone(&engine), store.lead().clone(), stop.clone());
-        tasks.spawn("retention", async move {
-            lead.while_ours(&stop, |turn| {
-                retention::work::work(Arc::clone(&engine), (after, Arc::clone(&shelf)), turn)
-            })
-            .await;
-        });
-    }
+    retain(&config, &engine, &mut tasks);
     tasks.spawn("operations", operations::work::work(Arc::clone(&engine), outside, stop.clone()));
 
     if let Some(traces) = traces {
@@ -211,6 +202,17 @@ fn discord(config: &Config, section: &DiscordSection) -> anyhow::Result<discord:
         api_url: section.api_url.clone(),
         channels,
     })
+}
+
+/// Lets what is long over leave the store, if the configuration says after which time.
+fn retain(config: &Config, engine: &Arc<Engine>, tasks: &mut Tasks) {
+    let Some(after) = config.file.retention.closed_after else { return };
+    let shelf: Arc<dyn Shelf> = Arc::new(Folder::new(&config.path, &config.file.retention.archive));
+    let (engine, lead, stop) = (Arc::clone(engine), engine.store().lead().clone(), tasks.stop.clone());
+    tasks.spawn("retention", async move {
+        lead.while_ours(&stop, |turn| retention::work::work(Arc::clone(&engine), (after, Arc::clone(&shelf)), turn))
+            .await;
+    });
 }
 
 struct Tasks {

@@ -54,13 +54,13 @@ type Known = OnceLock<RwLock<HashMap<(usize, usize, usize), &'static str>>>;
 fn once(known: &'static Known, (sql, count): (&'static str, usize), make: impl Fn() -> String) -> &'static str {
     let known = known.get_or_init(RwLock::default);
     let name = (sql.as_ptr() as usize, sql.len(), count);
-    if let Some(made) = known.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
-        return made;
+    if let Some(text) = known.read().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        return text;
     }
-    let made = make();
-    let made: &'static str = if made == sql { sql } else { made.leak() };
-    known.write().unwrap_or_else(PoisonError::into_inner).insert(name, made);
-    made
+    let text = make();
+    let text: &'static str = if text == sql { sql } else { text.leak() };
+    known.write().unwrap_or_else(PoisonError::into_inner).insert(name, text);
+    text
 }
 
 fn repeated(sql: &str, count: usize, bind: impl Fn(usize) -> String) -> String {

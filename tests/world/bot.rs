@@ -154,7 +154,7 @@ impl Drop for Bot {
 pub(crate) fn become_bot() {
     let (Ok(clock), Ok(config)) = (std::env::var(CLOCK), std::env::var(CONFIG)) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let clock = Followed::follow(clock.parse().unwrap(), runtime.handle().clone());
+    let clock = Followed::follow(clock.parse().unwrap(), runtime.handle().clone(), true);
     let ended = runtime.block_on(async {
         let config = app::config::Config::load(Path::new(&config), Look::ForSecrets).unwrap();
         app::log::start(&config.file.log);

@@ -6,8 +6,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -163,8 +165,9 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
-    /// Follows the story's hand. When the story is gone, so is the bot.
-    pub(crate) fn follow(address: SocketAddr, runtime: tokio::runtime::Handle) -> Arc<Self> {
+    /// Follows the story's hand. When the story is gone, so is the bot. Where the bot is alone in its process, no thread of
+    /// it may be at work while it counts as quiet.
+    pub(crate) fn follow(address: SocketAddr, runtime: tokio::runtime::Handle, is_alone: bool) -> Arc<Self> {
         let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
         let first = read(&mut stream).unwrap();
         let clock = Arc::new(Self {
@@ -177,7 +180,7 @@ impl Followed {
         thread::spawn(move || {
             while let Some(at) = read(&mut stream) {
                 followed.now.send_replace(at);
-                followed.rest(&runtime);
+                followed.rest(&runtime, is_alone);
                 let earliest = held(&followed.sleepers).values().min().copied();
                 let far = at + Duration::from_hours(24 * 365);
                 if writeln!(stream.get_ref(), "{}", earliest.unwrap_or(far).millis()).is_err() {
@@ -190,7 +193,7 @@ impl Followed {
     }
 
     /// Waits until nothing moves in this process.
-    fn rest(&self, runtime: &tokio::runtime::Handle) {
+    fn rest(&self, runtime: &tokio::runtime::Handle, is_alone: bool) {
         let metrics = runtime.metrics();
         let counts = || {
             let parks: Vec<u64> =
@@ -202,11 +205,23 @@ impl Followed {
         while since.elapsed() < QUIET && begun.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(2)); // bounded: by PATIENCE
             let newest = counts();
-            if newest != last {
+            if newest != last || (is_alone && is_at_work()) {
                 (last, since) = (newest, Instant::now());
             }
         }
     }
+}
+
+/// Whether a thread of this process, but for the one that asks, has something to do or waits for a disk: those that work
+/// on a file do so unseen by the runtime.
+fn is_at_work() -> bool {
+    let this = fs::read_link("/proc/thread-self").ok();
+    let this = this.as_deref().and_then(Path::file_name);
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    threads.filter(|thread| Some(&*thread.file_name()) != this).any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['R', 'D']))
+    })
 }
 
 fn read(stream: &mut BufReader<TcpStream>) -> Option<Time> {
@@ -253,7 +268,7 @@ mod tests {
     async fn deadlines_are_met_in_their_order_when_time_passes_over_them() {
         let start: Time = "2026-11-23T12:00:00Z".parse().unwrap();
         let hand = Hand::at(start);
-        let clock = Followed::follow(hand.address(), tokio::runtime::Handle::current());
+        let clock = Followed::follow(hand.address(), tokio::runtime::Handle::current(), false);
         let seen = Arc::new(Mutex::new(Vec::new()));
         for (first, then) in [(50, 10), (20, 15)] {
             let (clock, seen) = (Arc::clone(&clock), Arc::clone(&seen));

@@ -129,7 +129,7 @@ pub(crate) struct World {
     transcript: Mutex<Vec<String>>,
     announced: Mutex<Vec<&'static str>>,
     /// Dropped at last, when nothing of the story uses it any more.
-    database: Option<Arc<postgres::Database>>,
+    _database: Option<postgres::Database>,
 }
 
 impl World {
@@ -193,7 +193,7 @@ impl World {
             begun,
             transcript: Mutex::default(),
             announced: Mutex::default(),
-            database: database.map(Arc::new),
+            _database: database,
         }
     }
 
@@ -220,11 +220,6 @@ impl World {
     /// The clock of a story that has one.
     pub(crate) fn clock(&self) -> &Hand {
         self.hand.as_ref().unwrap()
-    }
-
-    /// Keeps a database that several worlds share as long as this one is there.
-    pub(crate) fn keeps(&mut self, database: &Arc<postgres::Database>) {
-        self.database = Some(Arc::clone(database));
     }
 
     /// The wire to the server, in a story that asked for it; see [`Config::wired`].

@@ -2,10 +2,7 @@
 
 mod chaos;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 
@@ -64,12 +61,8 @@ async fn pair(what: &str) -> Option<(World, World, Arc<postgres::Database>)> {
         left_out(what, "`FIREWARDEN_TEST_POSTGRES`");
         return None;
     };
-    let mut first = World::start_with(Config::default().server(&database)).await;
-    let mut second = World::start_with(Config::default().server(&database)).await;
-    let database = Arc::new(database);
-    for world in [&mut first, &mut second] {
-        world.keeps(&database);
-    }
+    let first = World::start_with(Config::default().server(&database)).await;
+    let second = World::start_with(Config::default().server(&database)).await;
     assert_eq!((stands(&first.bot).await, stands(&second.bot).await), ((true, true), (true, false)));
     Some((first, second, database))
 }

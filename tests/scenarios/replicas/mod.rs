@@ -56,7 +56,7 @@ fn guild(config: Config) -> (Discord, Config) {
 }
 
 /// Two processes, of which the first leads, on a database that is there as long as what holds it.
-async fn pair(what: &str) -> Option<(World, World, Arc<postgres::Database>)> {
+async fn pair(what: &str) -> Option<(World, World, postgres::Database)> {
     let Some(database) = postgres::database().await else {
         left_out(what, "`FIREWARDEN_TEST_POSTGRES`");
         return None;

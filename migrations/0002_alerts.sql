@@ -13,8 +13,8 @@ create table alerts (
 ) strict;
 
 create index alerts_due on alerts (due_at) where due_at is not null;
--- By the state and not by the key, so that a new alert is added at one end.
-create index alerts_open on alerts (state) where state <> 'resolved';
+-- By the id and not by the key, so that a new alert is added at one end.
+create index alerts_open on alerts (state, id) where state <> 'resolved';
 
 -- Statements that were ignored, and why: one row for each reason, however often it happened.
 create table suppressions (

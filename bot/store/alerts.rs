@@ -98,8 +98,7 @@ struct Speaking<'a> {
 impl<'a> Open<'a> {
     /// The alert whose record this row has.
     pub(super) fn read(row: &'a Row) -> Result<Self> {
-        serde_json::from_str(row.str("record")?)
-            .map_err(|error| Fault::defect(format!("column `record` does not read back: {error}")))
+        serde_json::from_str(row.str("record")?).map_err(unreadable)
     }
 
     /// Its labels.
@@ -145,9 +144,44 @@ impl<'a> Open<'a> {
     }
 }
 
+/// How many alerts a page has: a row costs more to hand over than to read, and a page is all that is in memory at once.
+const PAGE: i64 = 500;
+
 /// Shows every alert that is not over, one after the other.
 pub async fn open(reader: &mut Reader, mut see: impl FnMut(&Open<'_>) -> Result<()> + Send) -> Result<()> {
-    reader.each("select record from alerts where state <> 'resolved'", &[], |row| see(&Open::read(row)?)).await
+    for state in [AlertState::Firing, AlertState::Stale] {
+        let mut after = Some(0);
+        while let Some(id) = after {
+            after = page(reader, state, id, &mut see).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows the alerts of a page, and says after which the next page begins.
+async fn page(
+    reader: &mut Reader,
+    state: AlertState,
+    after: i64,
+    mut see: impl FnMut(&Open<'_>) -> Result<()> + Send,
+) -> Result<Option<i64>> {
+    let row = reader
+        .row(
+            "select max(id) as last, '[' || string_agg(record, ',') || ']' as records from \
+             (select id, record from alerts where state <> 'resolved' and state = $1 and id > $2 order by id limit $3) \
+             as page",
+            &[state.word().into(), after.into(), PAGE.into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let last = row.opt_int("last")?;
+    if last.is_some() {
+        let alerts: Vec<Open<'_>> = serde_json::from_str(row.str("records")?).map_err(unreadable)?;
+        for alert in &alerts {
+            see(alert)?;
+        }
+    }
+    Ok(last)
 }
 
 /// A statement, or many alike, that was ignored.
@@ -224,4 +258,9 @@ fn suppression(row: &Row) -> Result<Suppression> {
 
 fn alert(row: &Row) -> Result<Arc<Alert>> {
     row.json("record").map(Arc::new)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over an error")]
+fn unreadable(error: serde_json::Error) -> Fault {
+    Fault::defect(format!("column `record` does not read back: {error}"))
 }

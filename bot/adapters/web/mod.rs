@@ -10,6 +10,7 @@ pub mod console;
 pub mod credentials;
 mod health;
 mod plain;
+mod room;
 mod say;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,8 @@ struct Site {
     marks: console::live::Marks,
     /// Since when requests are answered.
     begun: Time,
+    /// Where deliveries are while they are taken.
+    room: room::Room,
     /// The turns of those who ask for all alerts, so that many of them do not need much memory at once.
     lists: Semaphore,
 }
@@ -75,8 +78,9 @@ pub fn router(web: Web) -> Router {
     let Web { engine, gate, body_limit, metrics, is_behind_tls, stop } = web;
     let sessions = console::session::Sessions::default();
     let marks = console::live::Marks::default();
-    let (begun, lists) = (engine.now(), Semaphore::new(LISTS));
-    let site = Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, stop, sessions, marks, begun, lists });
+    let (begun, room, lists) = (engine.now(), room::Room::new(body_limit), Semaphore::new(LISTS));
+    let site =
+        Arc::new(Site { engine, gate, body_limit, metrics, is_behind_tls, stop, sessions, marks, begun, room, lists });
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -19,6 +19,7 @@ use super::{
     Site, Source, SourceKind,
     answers::{Trouble, whole},
     credentials::Shown,
+    room::Place,
 };
 use crate::engine::traces::Arrival;
 
@@ -65,7 +66,7 @@ async fn take(
 ) -> Result<Response, Trouble> {
     let keys = site.gate.keys();
     let (head, body) = request.into_parts();
-    let proven = prove(site, &keys.sources, &head.headers, body).await?;
+    let proven = prove(site, (kind, &keys.sources), &head.headers, body).await?;
     let source = proven.source;
     *known_as = Some(source.name.clone());
     let is_here = source.kind == kind && name.is_none_or(|name| name == source.name);
@@ -115,24 +116,33 @@ struct Proven<'a> {
     source: &'a Source,
     body: Bytes,
     signature: Option<String>,
+    /// Kept until it is answered.
+    _place: Place,
 }
 
-async fn prove<'a>(site: &Site, sources: &'a [Source], headers: &HeaderMap, body: Body) -> Result<Proven<'a>, Trouble> {
+async fn prove<'a>(
+    site: &Site,
+    (kind, sources): (SourceKind, &'a [Source]),
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Proven<'a>, Trouble> {
     let shown = Shown::read(headers);
     if let Some(source) = sources.iter().find(|source| source.admits(&shown)) {
+        let place = site.room.enter(kind, headers)?;
         let body = whole(body, site.body_limit).await?;
-        return Ok(Proven { source, body, signature: None });
+        return Ok(Proven { source, body, signature: None, _place: place });
     }
     let signing: Vec<_> = sources.iter().filter_map(|source| Some((source, source.signing(headers)?))).collect();
     if signing.is_empty() {
         return Err(Trouble::new(StatusCode::UNAUTHORIZED, "The credentials are no source's")
             .hint("send the source's token as `Authorization: Bearer …`, its user and password, or a signature"));
     }
+    let place = site.room.enter(kind, headers)?;
     let body = whole(body, site.body_limit).await?;
     let now = site.engine.now();
     for (source, signing) in signing {
         if let Some(signature) = signing.verified(headers, &body, now) {
-            return Ok(Proven { source, body, signature: Some(signature) });
+            return Ok(Proven { source, body, signature: Some(signature), _place: place });
         }
     }
     Err(Trouble::new(StatusCode::UNAUTHORIZED, "The signature is not right, or too old").hint(

@@ -74,6 +74,7 @@ async fn take(site: &Site, caller: &Caller, request: Request) -> Result<StatusCo
         }
     };
     let arrival = arrival(site, request.headers());
+    let _place = site.room.enter(source.kind, request.headers())?;
     let body = whole(request.into_body(), site.body_limit).await?;
     let (batch, refused) = read(&body, &source.name, site.engine.now())
         .map_err(|malformed| Trouble::new(StatusCode::BAD_REQUEST, malformed.to_string()))?;

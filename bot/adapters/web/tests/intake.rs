@@ -224,3 +224,40 @@ async fn an_address_that_is_none_and_a_method_that_is_none_are_told() {
     let told = server.ask(Method::DELETE, "/webhooks/alertmanager", &[], Body::empty()).await;
     assert_eq!(told.status, StatusCode::METHOD_NOT_ALLOWED);
 }
+
+/// Memory does not grow with senders: whoever finds no room comes again, by the answer that it understands.
+#[tokio::test]
+async fn a_full_room_sends_away_and_has_room_again() {
+    let server = std::sync::Arc::new(Server::new().await);
+    let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let slow: Vec<_> = (0..4)
+        .map(|_| {
+            let (server, began) = (std::sync::Arc::clone(&server), began.clone());
+            let pending = futures::stream::once(async move {
+                began.send(()).unwrap();
+                std::future::pending::<std::io::Result<&'static str>>().await
+            });
+            tokio::spawn(async move {
+                let headers = [("authorization", "Bearer new-token")];
+                server.ask(Method::POST, "/webhooks/alertmanager", &headers, Body::from_stream(pending)).await
+            })
+        })
+        .collect();
+    for _ in &slow {
+        begun.recv().await.unwrap();
+    }
+    let told = server.post("/webhooks/alertmanager", &[("authorization", "Bearer new-token")], ONE).await;
+    assert_eq!((told.status, told.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"), "{}", told.text);
+    let now = server.trial.engine.now().millis() / 1000;
+    let signed = [("x-firewarden-time", now.to_string()), ("x-firewarden-signature", signature("first", now, ONE))];
+    let signed: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let told = server.post("/webhooks/generic/nagios", &signed, ONE).await;
+    assert_eq!((told.status, told.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "2"), "{}", told.text);
+    assert!(told.text.contains("nothing of it was kept"), "{}", told.text);
+    for request in slow {
+        request.abort();
+        assert!(request.await.is_err());
+    }
+    let told = server.post("/webhooks/alertmanager", &[("authorization", "Bearer new-token")], ONE).await;
+    assert_eq!(told.status, StatusCode::ACCEPTED, "{}", told.text);
+}

@@ -229,12 +229,12 @@ async fn an_address_that_is_none_and_a_method_that_is_none_are_told() {
 #[tokio::test]
 async fn a_full_room_sends_away_and_has_room_again() {
     let server = std::sync::Arc::new(Server::new().await);
-    let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let (started, mut reading) = tokio::sync::mpsc::unbounded_channel();
     let slow: Vec<_> = (0..4)
         .map(|_| {
-            let (server, began) = (std::sync::Arc::clone(&server), began.clone());
+            let (server, started) = (std::sync::Arc::clone(&server), started.clone());
             let pending = futures::stream::once(async move {
-                began.send(()).unwrap();
+                started.send(()).unwrap();
                 std::future::pending::<std::io::Result<&'static str>>().await
             });
             tokio::spawn(async move {
@@ -244,7 +244,7 @@ async fn a_full_room_sends_away_and_has_room_again() {
         })
         .collect();
     for _ in &slow {
-        begun.recv().await.unwrap();
+        reading.recv().await.unwrap();
     }
     let told = server.post("/webhooks/alertmanager", &[("authorization", "Bearer new-token")], ONE).await;
     assert_eq!((told.status, told.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"), "{}", told.text);

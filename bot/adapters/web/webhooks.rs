@@ -44,17 +44,21 @@ async fn receive(site: &Site, kind: SourceKind, name: Option<&str>, request: Req
     let mut source = None;
     let taken = take(site, (kind, name), request, arrival, &mut source).await;
     let source = source.unwrap_or_else(|| "unknown".to_owned());
-    if let Err(trouble) = &taken
-        && trouble.status.is_client_error()
-    {
+    let trouble = taken.as_ref().err().cloned();
+    let response = taken.unwrap_or_else(IntoResponse::into_response);
+    note(source, begun, trouble.as_ref(), response.status());
+    response
+}
+
+/// Notes how a delivery was answered, in the log and in the metrics.
+pub(super) fn note(source: String, begun: Instant, trouble: Option<&Trouble>, status: StatusCode) {
+    if let Some(trouble) = trouble.filter(|trouble| trouble.status.is_client_error()) {
         // Senders do not repeat what was refused: the log is where its alerts can still be noticed.
         tracing::warn!(source, status = trouble.status.as_u16(), why = trouble.what, "a delivery was refused");
     }
-    let response = taken.unwrap_or_else(IntoResponse::into_response);
-    let code = response.status().as_str().to_owned();
+    let code = status.as_str().to_owned();
     metrics::counter!("firewarden_intake_requests_total", "source" => source.clone(), "status" => code).increment(1);
     metrics::histogram!("firewarden_intake_seconds", "source" => source).record(begun.elapsed().as_secs_f64());
-    response
 }
 
 async fn take(

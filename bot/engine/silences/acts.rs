@@ -57,6 +57,15 @@ pub(super) struct Under {
 }
 
 impl Under {
+    /// Counts the alert, if the silence matches it.
+    fn see(&mut self, silence: &Silence, alert: &alerts::Open<'_>) -> store::Result<()> {
+        let labels = alert.labels()?;
+        if silence.matches(&labels) {
+            self.count(alert, labels.alertname());
+        }
+        Ok(())
+    }
+
     fn count(&mut self, alert: &alerts::Open<'_>, name: &str) {
         match alert.state {
             AlertState::Firing => {
@@ -74,28 +83,14 @@ impl Under {
 /// The alerts that are not over and that the silence matches, held back or not.
 pub(super) async fn under(reader: &mut Reader, silence: &Silence) -> store::Result<Under> {
     let mut under = Under::default();
-    alerts::open(reader, |alert| {
-        let labels = alert.labels()?;
-        if silence.matches(&labels) {
-            under.count(alert, labels.alertname());
-        }
-        Ok(())
-    })
-    .await?;
+    alerts::open(reader, |alert| under.see(silence, alert)).await?;
     Ok(under)
 }
 
 /// The alerts that the silence matches and that are held back.
 pub(super) async fn held_by(reader: &mut Reader, silence: &Silence) -> store::Result<Under> {
     let mut held = Under::default();
-    silences::each_held(reader, |alert| {
-        let labels = alert.labels()?;
-        if silence.matches(&labels) {
-            held.count(alert, labels.alertname());
-        }
-        Ok(())
-    })
-    .await?;
+    silences::each_held(reader, |alert| held.see(silence, alert)).await?;
     Ok(held)
 }
 

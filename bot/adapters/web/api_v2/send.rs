@@ -18,7 +18,7 @@ use crate::{
     adapters::web::{
         Site, SourceKind,
         answers::{Trouble, whole},
-        webhooks::{arrival, elsewhere},
+        webhooks::{arrival, elsewhere, note},
     },
     domain::{
         alerts::{Batch, Malformed, Says, Signal, bounds},
@@ -51,15 +51,9 @@ pub(super) async fn alerts(State(site): State<Arc<Site>>, caller: Caller, reques
         Caller::Person(_) => "unknown".to_owned(),
     };
     let taken = take(&site, &caller, request).await;
-    if let Err(Told(trouble)) = &taken
-        && trouble.status.is_client_error()
-    {
-        tracing::warn!(source = name, status = trouble.status.as_u16(), why = trouble.what, "a delivery was refused");
-    }
+    let trouble = taken.as_ref().err().map(|Told(trouble)| trouble.clone());
     let response = taken.map_or_else(IntoResponse::into_response, IntoResponse::into_response);
-    let code = response.status().as_str().to_owned();
-    metrics::counter!("firewarden_intake_requests_total", "source" => name.clone(), "status" => code).increment(1);
-    metrics::histogram!("firewarden_intake_seconds", "source" => name).record(begun.elapsed().as_secs_f64());
+    note(name, begun, trouble.as_ref(), response.status());
     response
 }
 

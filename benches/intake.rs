@@ -1,20 +1,20 @@
 //! How many alerts a second are taken for good, beside the same HTTP and JSON with no store behind it, and beside the
 //! same alerts appended to a table with no rules.
 //!
-//! `cargo bench --bench intake -- [seconds] [alerts behind]`. The load comes from the same process and shares its cores;
-//! each figure is quoted as a ratio to a baseline of the same run. See `benches/README.md`.
+//! `cargo bench --bench intake -- [seconds] [alerts behind] [100x16]`. The load comes from the same process and shares its
+//! cores; each figure is quoted as a ratio to a baseline of the same run. See `benches/README.md`.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::cast_precision_loss,
     reason = "a measurement that cannot go on stops, and prints what it found"
 )]
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod load;
+mod rig;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use firewarden::{
@@ -27,25 +27,12 @@ use firewarden::{
     engine::{Engine, Rules},
     store::{Decision, Store, Tx},
 };
+use load::{Load, Receiver, WEBHOOK};
 use secrecy::SecretString;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const PATH: &str = "/webhooks/alertmanager";
-const TOKEN: &str = "a-token-for-the-measurement";
-
-/// What is sent.
-#[derive(Clone, Copy)]
-struct Load {
-    /// Alerts a body.
-    size: usize,
-    connections: usize,
-    /// Whether every body is about the same alerts.
-    repeats: bool,
-}
 
 const LOADS: [Load; 7] = [
     Load { size: 1, connections: 1, repeats: false },
@@ -61,7 +48,7 @@ fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
     let length = Duration::from_secs(numbers.next().unwrap_or(5));
     let behind = numbers.next().unwrap_or(0);
-    let only = std::env::var("ONLY").ok();
+    let only = std::env::args().skip(1).find(|argument| argument.contains('x'));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let folder = tempfile::tempdir().unwrap();
@@ -79,25 +66,26 @@ fn main() {
             if behind > 0 {
                 store.decide(Fill(behind)).await.unwrap();
             }
-            let durable = run(serve(bot(store.clone())).await, load, length).await;
+            let used = cpu();
+            let mut durable = load::load(to(serve(bot(store.clone())).await), load, length).await;
+            let (used, memory) = (cpu().saturating_sub(used), rig::memory(std::process::id()));
             store.close().await;
-            let parsed = run(bare, load, length).await;
+            let parsed = load::load(to(bare), load, length).await;
             let appended = Store::open(&place("append")).await.unwrap();
             appended.decide(Prepare).await.unwrap();
             let append = Router::new().route(PATH, post(append_only)).with_state(appended.clone());
-            let append = run(serve(append).await, load, length).await;
+            let append = load::load(to(serve(append).await), load, length).await;
             appended.close().await;
+            let cpu = used.as_secs_f64() * 1e6 / (durable.took.len() * size) as f64;
             println!(
-                "| {size} | {connections} | {} | {:.0}/s | {:.0}/s | {:.0}/s | {:.2} | {:.1} µs | {:.1} ms | {:.1} ms | {} MiB |",
+                "| {size} | {connections} | {} | {:.0}/s | {:.0}/s | {:.0}/s | {:.2} | {cpu:.1} µs | {:.1} ms | {:.1} ms | {memory:.0} MiB |",
                 if repeats { "repeats" } else { "new" },
                 parsed.rate,
                 append.rate,
                 durable.rate,
                 durable.rate / append.rate,
-                durable.cpu,
-                durable.at(0.50),
-                durable.at(0.99),
-                durable.memory,
+                rig::quantile(&mut durable.took, 0.50),
+                rig::quantile(&mut durable.took, 0.99),
             );
         }
     });
@@ -180,12 +168,25 @@ impl Decision for Fill {
     }
 }
 
+/// What this process has used of the cores so far, the load included. Linux counts it in hundredths of a second.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+fn to(address: SocketAddr) -> Receiver {
+    Receiver { address, path: PATH, token: rig::TOKEN, around: WEBHOOK, says_status: true }
+}
+
 fn bot(store: Store) -> Router {
     let source = Source {
         name: "bench".to_owned(),
         kind: SourceKind::Alertmanager,
-        auth: Auth::bearer(&[SecretString::from(TOKEN)]),
+        auth: Auth::bearer(&[SecretString::from(rig::TOKEN)]),
         parse: Some(Arc::new(|body| alertmanager::parse(body, "bench"))),
+        feed: None,
         may: None,
     };
     router(Web {
@@ -203,114 +204,4 @@ async fn serve(router: Router) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
-}
-
-struct Measured {
-    /// Alerts a second.
-    rate: f64,
-    /// What an alert cost of a core, the load included, in microseconds.
-    cpu: f64,
-    /// How much memory the process had at the end, in MiB.
-    memory: u64,
-    /// How long each request took, shortest first.
-    took: Vec<Duration>,
-}
-
-impl Measured {
-    /// The quantile in milliseconds.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index"
-    )]
-    fn at(&self, quantile: f64) -> f64 {
-        let index = (self.took.len() as f64 * quantile) as usize;
-        self.took.get(index).map_or(f64::NAN, |took| took.as_secs_f64() * 1_000.0)
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-async fn run(address: SocketAddr, load: Load, length: Duration) -> Measured {
-    let (start, used) = (Instant::now(), cpu());
-    let senders: Vec<_> =
-        (0..load.connections).map(|sender| tokio::spawn(send(address, sender, load, start + length))).collect();
-    let mut took = Vec::new();
-    for sender in senders {
-        took.extend(sender.await.unwrap());
-    }
-    let elapsed = start.elapsed().as_secs_f64();
-    let used = cpu().saturating_sub(used);
-    took.sort();
-    let alerts = (took.len() * load.size) as f64;
-    Measured { rate: alerts / elapsed, cpu: used.as_secs_f64() * 1e6 / alerts, memory: memory(), took }
-}
-
-/// What this process has used of the cores so far. Linux counts it in hundredths of a second.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
-}
-
-/// How much memory this process has, in MiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    resident.and_then(|size| size.parse::<u64>().ok()).unwrap_or(0) / 1024
-}
-
-/// Sends one body after the other.
-async fn send(address: SocketAddr, sender: usize, load: Load, until: Instant) -> Vec<Duration> {
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.set_nodelay(true).unwrap();
-    let mut took = Vec::new();
-    let mut answer = vec![0_u8; 4096];
-    while Instant::now() < until {
-        let body = body(sender, if load.repeats { 0 } else { took.len() }, load.size);
-        let request = format!(
-            "POST {PATH} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let sent = Instant::now();
-        connection.write_all(request.as_bytes()).await.unwrap();
-        read_answer(&mut connection, &mut answer).await;
-        took.push(sent.elapsed());
-    }
-    took
-}
-
-async fn read_answer(connection: &mut TcpStream, answer: &mut [u8]) {
-    let mut read = 0;
-    loop {
-        let more = connection.read(&mut answer[read..]).await.unwrap();
-        assert!(more > 0, "the connection was closed");
-        read += more;
-        let text = std::str::from_utf8(&answer[..read]).unwrap();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        assert!(head.starts_with("HTTP/1.1 202"), "{text}");
-        let head = head.to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-        if body.len() >= length.unwrap_or(0) {
-            return;
-        }
-    }
-}
-
-/// What Alertmanager sends; every alert belongs to one of 50 services.
-fn body(sender: usize, number: usize, size: usize) -> String {
-    let alerts: Vec<String> = (0..size)
-        .map(|index| {
-            format!(
-                r#"{{"status":"firing","labels":{{"alertname":"Load","env":"production","instance":"i{sender}-{number}-{index}","service":"s{}","severity":"warning"}},"annotations":{{"summary":"Load is high"}},"startsAt":"2026-11-23T03:00:00.000Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"","fingerprint":"0"}}"#,
-                (number + index) % 50
-            )
-        })
-        .collect();
-    format!(
-        r#"{{"version":"4","receiver":"bench","status":"firing","groupKey":"{{}}","groupLabels":{{}},"commonLabels":{{}},"commonAnnotations":{{}},"externalURL":"","truncatedAlerts":0,"alerts":[{}]}}"#,
-        alerts.join(",")
-    )
 }

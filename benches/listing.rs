@@ -1,7 +1,7 @@
-//! How long it takes to list very many alerts by Alertmanager's API, and how much memory that needs.
+//! What very many active alerts cost: how long listing them takes by Alertmanager's API, the memory, and a kill -9.
 //!
-//! `cargo bench --bench listing [-- alerts]`. The alerts are taken under a silence, so that filling the store takes no
-//! incidents, and each of them is held against a silence when it is listed. See `benches/README.md`.
+//! `cargo bench --bench listing [-- alerts]`, beside Debian's Alertmanager with the same alerts in the same run. A silence is
+//! held against each alert when it is listed. See `benches/README.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,114 +9,87 @@
     reason = "a measurement that cannot go on stops, and prints what it found"
 )]
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod rig;
 
-use firewarden::{
-    adapters::{
-        clock::SystemClock,
-        web::{Auth, Gate, Keys, Source, SourceKind, Web, router},
-    },
-    domain::people::Capability,
-    engine::{Engine, Rules},
-    store::Store,
-};
-use secrecy::SecretString;
+use std::time::{Duration, Instant};
+
+use firewarden::{adapters::clock::SystemClock, engine::ports::Clock};
+use rig::{Target, quantile};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
 
-const TOKEN: &str = "a-token-for-the-measurement";
 /// How many alerts a body has that fills the store.
 const BODY: usize = 1_000;
 /// How often each list is asked for.
 const TIMES: usize = 9;
+/// What each alert of a list has once.
+const ALERT: &[u8] = b"\"fingerprint\":";
 
 fn main() {
-    let alerts: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("listing.db")).await.unwrap();
-        let address = serve(store).await;
-        let silence = r#"{"matchers":[{"name":"env","value":"prod.*","isRegex":true}],"startsAt":"2026-01-01T00:00:00Z","endsAt":"ENDS","createdBy":"bench","comment":""}"#;
-        let ends = firewarden::engine::ports::Clock::now(&SystemClock) + Duration::from_hours(24);
-        ask(address, "POST", "/silences", &silence.replace("ENDS", &ends.to_string())).await;
-        for first in (0..alerts).step_by(BODY) {
-            ask(address, "POST", "/alerts", &body(first, BODY.min(alerts - first))).await;
-        }
-        println!("| {alerts} alerts | median | slowest | bytes | peak of the process |");
-        println!("|---|---|---|---|---|");
-        for path in [
-            "/alerts?filter=instance%3Di7",
-            "/alerts?silenced=false",
-            "/alerts",
-            "/alerts/groups",
-        ] {
-            let mut took = Vec::new();
-            let mut bytes = 0;
-            for _ in 0..TIMES {
-                let begun = Instant::now();
-                bytes = ask(address, "GET", path, "").await;
-                took.push(begun.elapsed());
-            }
-            took.sort();
-            println!(
-                "| `{path}` | {} ms | {} ms | {bytes} | {} |",
-                took[TIMES / 2].as_millis(),
-                took[TIMES - 1].as_millis(),
-                peak()
-            );
+    let alerts = rig::number(100_000);
+    rig::run(async {
+        println!("| {alerts} alerts held by | asked for | alerts | median | slowest | memory at the most |");
+        println!("|---|---|---|---|---|---|");
+        row_of("firewarden", &Target::bot_with(CONFIG), alerts).await;
+        if let Some(neighbor) = Target::alertmanager() {
+            row_of("prometheus-alertmanager", &neighbor, alerts).await;
         }
     });
 }
 
-async fn serve(store: Store) -> SocketAddr {
-    let source = Source {
-        name: "bench".to_owned(),
-        kind: SourceKind::Prometheus,
-        auth: Auth::bearer(&[SecretString::from(TOKEN)]),
-        parse: None,
-        may: Some(Capability::Respond),
-    };
-    let router = router(Web {
-        engine: Engine::new(store, Arc::new(SystemClock), Rules::default()),
-        gate: Gate::new(Keys { sources: vec![source], ..Keys::default() }),
-        body_limit: 16 * 1024 * 1024,
-        metrics: None,
-        is_behind_tls: false,
-        stop: CancellationToken::new(),
-    });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
+/// Fills it, lists what it holds, kills it, and looks at what it holds when it is ready again.
+async fn row_of(name: &str, target: &Target, alerts: usize) {
+    let (mut running, _) = target.start().await;
+    let ends = (SystemClock.now() + Duration::from_hours(24)).to_string();
+    ask(target, "POST", "/silences", &SILENCE.replace("ENDS", &ends)).await;
+    for first in (0..alerts).step_by(BODY) {
+        ask(target, "POST", "/alerts", &body(first, BODY.min(alerts - first))).await;
+    }
+    for path in ["/alerts?filter=instance%3Di7", "/alerts?silenced=false", "/alerts", "/alerts/groups"] {
+        let mut took = Vec::new();
+        let mut listed = 0;
+        for _ in 0..TIMES {
+            let begun = Instant::now();
+            listed = ask(target, "GET", path, "").await;
+            took.push(begun.elapsed());
+        }
+        let (median, slowest) = (quantile(&mut took, 0.5), quantile(&mut took, 0.999));
+        let memory = running.most_memory();
+        println!("| {name} | `{path}` | {listed} | {median:.0} ms | {slowest:.0} ms | {memory:.0} MiB |");
+    }
+    running.kill();
+    let (running, took) = target.start().await;
+    let listed = ask(target, "GET", "/alerts", "").await;
+    let memory = running.most_memory();
+    println!("| {name} | killed, ready again | {listed} | {} ms | | {memory:.0} MiB |", took.as_millis());
 }
 
-/// Asks for something that must be answered with 200; how many bytes the answer has.
-async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> usize {
-    let mut connection = TcpStream::connect(address).await.unwrap();
+/// Asks for something that must be answered with 200; how many alerts the answer has.
+async fn ask(target: &Target, method: &str, path: &str, body: &str) -> usize {
+    let mut connection = TcpStream::connect(target.address).await.unwrap();
     let request = format!(
-        "{method} /api/v2{path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
+        "{method} /api/v2{path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        rig::TOKEN,
         body.len()
     );
     connection.write_all(request.as_bytes()).await.unwrap();
-    // What was read is thrown away, so that only the server's memory is measured.
     let mut part = vec![0_u8; 256 * 1024];
-    let mut bytes = 0;
+    // The end of what was read stays in front of what is read next, for what is counted may stand across both.
+    let (mut kept, mut alerts, mut is_begun) = (0, 0, false);
     loop {
-        let read = connection.read(&mut part).await.unwrap();
+        let read = connection.read(&mut part[kept..]).await.unwrap();
         if read == 0 {
-            return bytes;
+            return alerts;
         }
-        assert!(bytes > 0 || part.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&part[..read]));
-        bytes += read;
+        assert!(is_begun || part.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&part[..read]));
+        is_begun = true;
+        let length = kept + read;
+        alerts += memchr::memmem::find_iter(&part[..length], ALERT).count();
+        kept = length.min(ALERT.len() - 1);
+        part.copy_within(length - kept..length, 0);
     }
 }
 
@@ -133,9 +106,18 @@ fn body(first: usize, count: usize) -> String {
     format!("[{}]", alerts.join(","))
 }
 
-/// The most memory that the process has had, as the kernel says.
-fn peak() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.map_or("unknown", str::trim).to_owned()
-}
+const SILENCE: &str = r#"{"matchers":[{"name":"env","value":"prod.*","isRegex":true,"isEqual":true}],"startsAt":"2026-01-01T00:00:00Z","endsAt":"ENDS","createdBy":"bench","comment":"a measurement"}"#;
+
+const CONFIG: &str = r#"
+[[sources]]
+name = "prometheus"
+kind = "prometheus"
+auth = { bearer = { file = "token" } }
+may = "respond"
+
+[[routes]]
+name = "load"
+match = ['alertname="Load"']
+service = { label = "service" }
+severity = { label = "severity", default = "SEV3" }
+"#;

@@ -31,8 +31,8 @@ fn main() {
         println!("| started by | triggers | p50 | p99 |");
         println!("|---|---|---|---|");
         row("firewarden", &Target::bot(), triggers).await;
-        if rig::installed("webhook", "webhook").is_some() {
-            row("webhook", &Target::webhook(), triggers).await;
+        if let Some(webhook) = Target::webhook() {
+            row("webhook", &webhook, triggers).await;
         }
     });
 }

@@ -26,16 +26,11 @@ fn main() {
         let known = Target::bot();
         drop(known.start().await);
         row("firewarden, a known store", starts, async || known.start().await).await;
-        if rig::installed("webhook", "webhook").is_some() {
-            let webhook = Target::webhook();
+        if let Some(webhook) = Target::webhook() {
             row("webhook", starts, async || webhook.start().await).await;
         }
-        if rig::installed("prometheus-alertmanager", "prometheus-alertmanager").is_some() {
-            let start = async || {
-                let (running, _, took) = rig::alertmanager().await;
-                (running, took)
-            };
-            row("prometheus-alertmanager", starts, start).await;
+        if let Some(neighbor) = Target::alertmanager() {
+            row("prometheus-alertmanager", starts, async || neighbor.start().await).await;
         }
     });
 }

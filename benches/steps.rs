@@ -29,7 +29,9 @@ use firewarden::{
     engine::{
         Engine, Rules,
         chat::{Call, console},
-        ports::{Http, HttpAnswer, HttpOutcome, HttpRequest, Program, ProgramOutcome, Programs, Secrets},
+        ports::{
+            Http, HttpAnswer, HttpOutcome, HttpRequest, Metrics, Program, ProgramOutcome, Programs, Sample, Secrets,
+        },
         rules::People,
         runs::{self, Ports},
     },
@@ -171,6 +173,13 @@ impl Programs for Instantly {
     async fn end(&self, _: &str) {}
 }
 
+#[async_trait]
+impl Metrics for Instantly {
+    async fn query(&self, _: Option<&str>, _: &str, _: Duration) -> Result<Vec<Sample>, String> {
+        Ok(Vec::new())
+    }
+}
+
 impl Secrets for Instantly {
     fn find(&self, name: &str) -> Result<SecretString, String> {
         Err(format!("there is no secret `{name}`"))
@@ -185,7 +194,11 @@ fn ports() -> Ports {
     Ports {
         http: Arc::new(Instantly),
         programs: Arc::new(Instantly),
+        metrics: Arc::new(Instantly),
         secrets: Arc::new(Instantly),
+        clusters: BTreeMap::new(),
+        code_host: None,
+        clock: Arc::new(SystemClock),
         is_halt_file_there: Arc::new(|| false),
     }
 }

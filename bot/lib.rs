@@ -14,6 +14,7 @@
 //!     engine::alerts          fold the statements into the alerts that are known
 //!     engine::silences        hold back what is silenced
 //!     engine::incidents       open, join, raise, calm: with an entry for each
+//!     engine::deployments     what was live and has not baked; what changed near in time
 //!     engine::runs            start what the route's runbooks ask for
 //!   store::writer           commit, one fsync for all who wait; only then is the sender answered
 //! workers, each from committed rows:
@@ -27,7 +28,8 @@
 //! ([`store::Lead`]): it connects to the chat and delivers, and it fires timers. Their decisions happen one after the
 //! other, whoever makes them, so nothing above the store has to know of the others; a commit wakes the workers of all.
 //!
-//! A slash command, a button or a line typed at the console goes the same way, as `Input::Command`.
+//! A slash command, a button or a line typed at the console goes the same way, as `Input::Command`; what deployers and
+//! GitHub's webhooks tell, as `Input::Deployment`.
 //!
 //! # The layers
 //!
@@ -38,11 +40,11 @@
 //! | [`domain`] | the rules, as pure functions of state, input and time |
 //! | [`store`] | what is durable; the only place that speaks SQL |
 //! | [`engine`] | decides in transactions, acts through ports |
-//! | [`adapters`] | the outside, each side of it by itself: web, Discord, HTTP, programs, alert formats, traces |
+//! | [`adapters`] | the outside, each side of it by itself: web, Discord, HTTP, programs, formats of alerts and of deployments, traces |
 //! | [`app`] | configuration, command line, wiring, the demo |
 //!
 //! A feature has the same word in every layer, and features have an order too: timeline, alerts, routes, silences,
-//! incidents, runbooks, runs, reviews. A later one may know an earlier one. They meet in [`engine::decide`] (what happens), and in
+//! incidents, deployments, runbooks, catalog, runs, reviews. A later one may know an earlier one. They meet in [`engine::decide`] (what happens), and in
 //! [`engine::features`] (what people see).
 //!
 //! # What holds everywhere
@@ -66,3 +68,7 @@ pub mod app;
 pub mod domain;
 pub mod engine;
 pub mod store;
+
+/// Serves many small documents on many threads; the system's own cost an eighth of all intake.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -15,6 +15,7 @@ create table runs (
     state text not null,
     pass text not null,
     inputs text not null,
+    concurrency text,
     hold text,
     reason text,
     revision integer not null,
@@ -24,15 +25,24 @@ create table runs (
     may_overlap integer not null,
     wake_at integer,
     cancelled_by text,
+    paused_by text,
+    deadline integer,
+    failure text,
+    ending text,
+    parent text,
+    root integer,
     needs_approval integer not null,
     mutated_at integer,
     started_at integer not null,
     ended_at integer
 ) strict;
 
-create index runs_at_work on runs (state, id) where ended_at is null;
 create index runs_open on runs (id) where ended_at is null;
+create index runs_on_target on runs (service, environment, runbook, id) where ended_at is null;
+create index runs_free on runs (id) where owner is null and state = 'running' and ended_at is null;
+create index runs_driven on runs (owner, id) where owner is not null and ended_at is null;
 create index runs_by_incident on runs (incident, id);
+create index runs_by_concurrency on runs (concurrency, id) where ended_at is null;
 create index runs_by_budget on runs (runbook, service, environment, mutated_at);
 
 create table steps (
@@ -46,6 +56,7 @@ create table steps (
     about integer,
     effect text not null,
     action text not null,
+    system text,
     fields text not null,
     before text not null,
     output text not null,
@@ -58,6 +69,8 @@ create table steps (
     ended_at integer,
     primary key (run, path, pass, attempt)
 ) strict;
+
+create index steps_in_flight on steps (system) where state = 'intent';
 
 create table approvals (
     id integer not null primary key,
@@ -89,6 +102,36 @@ create table locks (
     primary key (service, environment)
 ) strict;
 
+-- One owner per service, who keeps everybody else's runs from it until the lease ends.
+create table service_locks (
+    service text not null primary key,
+    owner text not null,
+    reason text not null,
+    at integer not null,
+    until integer not null
+) strict;
+
+create table freezes (
+    service text not null primary key,
+    until integer not null,
+    reason text not null,
+    actor text not null,
+    at integer not null
+) strict;
+
+-- What was taken from a service's budget, under the key of the effect, so that one effect is charged once.
+create table spendings (
+    effect text not null primary key,
+    service text not null,
+    run integer not null,
+    at integer not null,
+    steps integer not null,
+    pods integer not null,
+    percent integer not null
+) strict;
+
+create index spendings_by_service on spendings (service, at);
+
 create table cooldowns (
     runbook text not null,
     service text not null,
@@ -98,4 +141,13 @@ create table cooldowns (
     until integer not null,
     alert text,
     primary key (runbook, service, environment)
+) strict;
+
+-- How often alerts fired that start a runbook only when they fire often.
+create table firings (
+    runbook text not null,
+    incident integer not null,
+    at integer not null,
+    times integer not null,
+    primary key (runbook, incident, at)
 ) strict;

@@ -25,6 +25,23 @@ pub(crate) struct Receiver {
     pub(crate) says_status: bool,
 }
 
+/// What is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// Alerts a body.
+    pub(crate) size: usize,
+    /// How many connections send at the same time.
+    pub(crate) connections: usize,
+    /// Whether every body of a connection is about the same alerts; else each is about ones that were never seen before.
+    pub(crate) repeats: bool,
+}
+
+/// What Alertmanager puts around the alerts of a webhook.
+pub(crate) const WEBHOOK: (&str, &str) = (
+    r#"{"version":"4","receiver":"bench","status":"firing","groupKey":"{}","groupLabels":{},"commonLabels":{},"commonAnnotations":{},"externalURL":"","truncatedAlerts":0,"alerts":["#,
+    "]}",
+);
+
 /// What a load came to.
 pub(crate) struct Measured {
     /// Alerts a second.
@@ -33,26 +50,27 @@ pub(crate) struct Measured {
     pub(crate) took: Vec<Duration>,
 }
 
-/// Sends bodies of `size` alerts over so many connections for so long.
+/// Sends the load for so long.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(crate) async fn load(to: Receiver, size: usize, connections: usize, length: Duration) -> Measured {
+pub(crate) async fn load(to: Receiver, load: Load, length: Duration) -> Measured {
     let start = Instant::now();
-    let senders: Vec<_> = (0..connections).map(|sender| tokio::spawn(send(to, sender, size, start + length))).collect();
+    let senders: Vec<_> =
+        (0..load.connections).map(|sender| tokio::spawn(send(to, sender, load, start + length))).collect();
     let mut took = Vec::new();
     for sender in senders {
         took.extend(sender.await.unwrap());
     }
-    Measured { rate: (took.len() * size) as f64 / start.elapsed().as_secs_f64(), took }
+    Measured { rate: (took.len() * load.size) as f64 / start.elapsed().as_secs_f64(), took }
 }
 
-/// Sends one body after the other, each with alerts that were never seen before.
-async fn send(to: Receiver, sender: usize, size: usize, until: Instant) -> Vec<Duration> {
+/// Sends one body after the other.
+async fn send(to: Receiver, sender: usize, load: Load, until: Instant) -> Vec<Duration> {
     let mut connection = TcpStream::connect(to.address).await.unwrap();
     connection.set_nodelay(true).unwrap();
     let mut took = Vec::new();
     let mut answer = vec![0_u8; 16 * 1024];
     while Instant::now() < until {
-        let body = body(to, sender, took.len(), size);
+        let body = body(to, sender, if load.repeats { 0 } else { took.len() }, load.size);
         let request = format!(
             "POST {} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",

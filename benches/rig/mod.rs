@@ -20,6 +20,8 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The token of who calls.
 pub(crate) const TOKEN: &str = "a-token-for-the-measurement";
+/// The program and the package of Debian's Alertmanager.
+const ALERTMANAGER: &str = "prometheus-alertmanager";
 
 /// A runtime for whoever calls.
 pub(crate) fn run<T>(measure: impl Future<Output = T>) -> T {
@@ -44,6 +46,31 @@ pub(crate) fn installed(program: &str, package: &str) -> Option<PathBuf> {
         println!("(`{program}` is left out: `apt-get install {package}`)\n");
     }
     found
+}
+
+/// The memory that this process holds, in MiB.
+pub(crate) fn memory(process: u32) -> f64 {
+    status(process, "VmRSS:")
+}
+
+/// A figure that the kernel gives of a process in kB, in MiB.
+fn status(process: u32, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
+/// How many ticks a second the kernel counts in `/proc`: 100 wherever Linux runs.
+/// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+const TICKS: u64 = 100;
+
+/// The time that a process has computed so far.
+fn cpu(process: u32) -> Duration {
+    let status = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // What stands before may hold anything: it is the name of the program.
+    let fields = status.rsplit_once(')').unwrap().1;
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1_000 / TICKS)
 }
 
 /// A process that ends with its measurement.
@@ -73,11 +100,19 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// The time that it has computed so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu(self.child.id())
+    }
+
     /// The memory that it holds, in MiB.
     pub(crate) fn memory(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+        memory(self.child.id())
+    }
+
+    /// The most memory that it has held, in MiB.
+    pub(crate) fn most_memory(&self) -> f64 {
+        status(self.child.id(), "VmHWM:")
     }
 }
 
@@ -101,30 +136,46 @@ pub(crate) struct Target {
 enum Kind {
     Bot,
     Webhook,
+    Alertmanager,
 }
 
 impl Target {
     /// The real bot. Each alert starts the program `start` of its folder with the alert's name, by a step whose outcome is
     /// looked for in the file `out` if nobody knows it.
     pub(crate) fn bot() -> Self {
-        let target = Self::in_a_folder(Kind::Bot);
+        let target = Self::bot_with(CONFIG);
         let at = target.folder.path().display();
-        target.write("token", TOKEN);
-        target.write("firewarden.toml", &format!("[web]\nlisten = \"{}\"\n\n{CONFIG}", target.address));
-        fs::create_dir(target.folder.path().join("runbooks")).unwrap();
         target.write("runbooks/start.yaml", &RUNBOOK.replace("FOLDER", &at.to_string()));
         target
     }
 
-    /// adnanh's webhook, which starts the same program with the same name.
-    pub(crate) fn webhook() -> Self {
+    /// The real bot with this configuration and no runbooks. The file `token` is the token of who calls.
+    pub(crate) fn bot_with(config: &str) -> Self {
+        let target = Self::in_a_folder(Kind::Bot);
+        target.write("token", TOKEN);
+        target.write("firewarden.toml", &format!("[web]\nlisten = \"{}\"\n\n{config}", target.address));
+        fs::create_dir(target.folder.path().join("runbooks")).unwrap();
+        target
+    }
+
+    /// Debian's Alertmanager, if it is installed. It notifies nobody.
+    pub(crate) fn alertmanager() -> Option<Self> {
+        installed(ALERTMANAGER, ALERTMANAGER)?;
+        let target = Self::in_a_folder(Kind::Alertmanager);
+        target.write("alertmanager.yml", "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n");
+        Some(target)
+    }
+
+    /// adnanh's webhook, if it is installed, which starts the same program with the same name.
+    pub(crate) fn webhook() -> Option<Self> {
+        installed("webhook", "webhook")?;
         let target = Self::in_a_folder(Kind::Webhook);
         let at = target.folder.path().display();
         let hooks = format!(
             r#"[{{"id":"start","execute-command":"{at}/start","pass-arguments-to-command":[{{"source":"payload","name":"id"}}]}}]"#
         );
         target.write("hooks.json", &hooks);
-        target
+        Some(target)
     }
 
     fn in_a_folder(kind: Kind) -> Self {
@@ -158,8 +209,18 @@ impl Target {
                 command.args(["-hooks", "hooks.json", "-ip", "127.0.0.1", "-port", &port]);
                 command
             }
+            Kind::Alertmanager => {
+                let mut command = Command::new(ALERTMANAGER);
+                command.args(["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="]);
+                command.arg(format!("--web.listen-address={}", self.address));
+                command
+            }
         };
-        let path = if matches!(self.kind, Kind::Bot) { "/readyz" } else { "/" };
+        let path = match self.kind {
+            Kind::Bot => "/readyz",
+            Kind::Webhook => "/",
+            Kind::Alertmanager => "/-/ready",
+        };
         let begun = Instant::now();
         let running = Running::start(self.folder.path(), &mut command);
         ready(self.address, path).await;
@@ -171,6 +232,7 @@ impl Target {
         let (path, body) = match self.kind {
             Kind::Bot => ("/webhooks/alertmanager", alert(id)),
             Kind::Webhook => ("/hooks/start", format!(r#"{{"id":"{id}"}}"#)),
+            Kind::Alertmanager => panic!("it starts nothing"),
         };
         if connection.is_none() {
             *connection = TcpStream::connect(self.address).await.ok();
@@ -182,20 +244,6 @@ impl Target {
         }
         answered.is_ok_and(|status| (200..300).contains(&status))
     }
-}
-
-/// Debian's Alertmanager, and where it is reached; how long it took to get ready. It notifies nobody.
-pub(crate) async fn alertmanager() -> (Running, SocketAddr, Duration) {
-    let (folder, address) = (tempfile::tempdir().unwrap(), free_address());
-    fs::write(folder.path().join("alertmanager.yml"), "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n")
-        .unwrap();
-    let mut command = Command::new("prometheus-alertmanager");
-    command.args(["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="]);
-    command.arg(format!("--web.listen-address={address}"));
-    let begun = Instant::now();
-    let running = Running::start(folder.path(), &mut command);
-    ready(address, "/-/ready").await;
-    (running.keep(folder), address, begun.elapsed())
 }
 
 /// Waits until a GET of this path is answered with 200.

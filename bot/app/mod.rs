@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod halt;
 pub mod log;
+pub mod ports;
 pub mod reload;
 pub mod reviews;
 pub mod ruleset;

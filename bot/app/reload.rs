@@ -169,8 +169,11 @@ fn at_restart(before: &Config, after: &Config) -> Vec<String> {
         }),
         differs("[secrets]", |config| serde_json::to_string(&config.file.secrets).ok()),
         differs("[discord]", |config| serde_json::to_string(&config.file.discord).ok()),
+        differs("[kubernetes]", |config| serde_json::to_string(&config.file.kubernetes).ok()),
+        differs("[github]", |config| serde_json::to_string(&config.file.github).ok()),
         differs("[emergency]", |config| serde_json::to_string(&config.file.emergency).ok()),
         differs("[heartbeat]", |config| serde_json::to_string(&config.file.heartbeat).ok()),
+        differs("[prometheus]", |config| serde_json::to_string(&config.file.prometheus).ok()),
         differs("[retention]", |config| serde_json::to_string(&config.file.retention).ok()),
         differs("[traces]", |config| {
             let traces = config.file.traces.as_ref()?;
@@ -189,6 +192,7 @@ fn stamps(config: &Config) -> BTreeMap<PathBuf, Stamp> {
     files.extend(config.secrets_in_directory());
     // A folder that cannot be read has no files: whatever was in it differs then, and is kept.
     files.extend(ruleset::files(&config.runbooks_directory()).unwrap_or_default());
+    files.extend(config.services_file());
     files.extend(reviews::files(config));
     files.into_iter().map(|path| (path.clone(), stamp(&path))).collect()
 }
@@ -298,5 +302,25 @@ mod tests {
         let told = case.edit("ana", "the-second-token-of-ana").await;
         assert_eq!(told, ["took up the change of `ana`"]);
         assert!(key(&case) != before, "the gate knows the new one");
+    }
+
+    #[tokio::test]
+    async fn a_bad_catalog_takes_no_good_ones_place() {
+        const GOOD: &str = "services: { checkout: { owner: role:on-call, repository: acme/checkout } }\n";
+        let mut case = Case::new().await;
+        fs::write(case.folder.path().join("services.yaml"), GOOD).unwrap();
+        case.edit("firewarden.toml", &format!("{CONFIG}[services]\nfile = \"services.yaml\"\n")).await;
+        let repository = |case: &Case| {
+            let rules = case.watch.engine.rules();
+            rules.catalog.services["checkout"].repository.clone()
+        };
+        assert_eq!(repository(&case).as_deref(), Some("acme/checkout"));
+        assert!(case.watch.engine.rules().services().contains("checkout"));
+        let refused = case.edit("services.yaml", &GOOD.replace("on-call", "on-cal")).await;
+        assert_eq!(refused, ["did not take up the change of `services.yaml`: it has a problem"]);
+        assert_eq!(repository(&case).as_deref(), Some("acme/checkout"), "the one before stays");
+        let good = case.edit("services.yaml", &GOOD.replace("acme/", "acme-shop/")).await;
+        assert_eq!(good, ["took up the change of `services.yaml`"]);
+        assert_eq!(repository(&case).as_deref(), Some("acme-shop/checkout"));
     }
 }

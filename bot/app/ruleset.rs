@@ -1,4 +1,5 @@
-//! The runbooks of a folder, each read, checked and held against the configuration; and the templates of reviews.
+//! The runbooks of a folder, each read, checked and held against the configuration; the catalog of services; and the
+//! templates of reviews.
 //!
 //! What is wrong is left out and told, never run by. A file that was good before keeps its old runbook while its edit is
 //! bad, so nobody is left without a runbook in the middle of an incident because of a slip of the fingers.
@@ -16,9 +17,10 @@ use super::{
 };
 use crate::{
     domain::{
+        catalog::{self, Catalog},
         diagnostic::Diagnostic,
         reviews::Templates,
-        runbooks::{self, Plan, plan::Approver, words},
+        runbooks::{self, Plan, words},
     },
     engine::{Rules, ports::Secrets, runs},
 };
@@ -28,6 +30,8 @@ use crate::{
 pub struct Ruleset {
     /// By name: the file that it came from, and what it says.
     pub runbooks: BTreeMap<String, (PathBuf, Arc<Plan>)>,
+    /// The services that people wrote down.
+    pub catalog: Arc<Catalog>,
     /// What reviews look like.
     pub reviews: Templates,
     /// What is wrong with the files, in their order.
@@ -48,6 +52,16 @@ impl Ruleset {
                 ruleset.problems.extend(problems);
             }
         }
+        if let Some(file) = config.services_file() {
+            match services(config, &file) {
+                Ok(catalog) => ruleset.catalog = Arc::new(catalog),
+                Err(problems) => {
+                    ruleset.catalog = Arc::clone(&before.catalog);
+                    ruleset.problems.extend(problems);
+                    ruleset.refused.insert(file);
+                }
+            }
+        }
         match runbook_files(config, before) {
             Ok(files) => ruleset.take(config, files, before, look),
             Err(problem) => {
@@ -59,6 +73,9 @@ impl Ruleset {
         }
         let names: BTreeSet<String> = ruleset.runbooks.keys().cloned().collect();
         ruleset.problems.extend(check::unknown_runbooks(config, &names));
+        if let Some(file) = config.services_file() {
+            ruleset.problems.extend(unknown_in_catalog(&file, &ruleset.catalog, &names));
+        }
         ruleset
     }
 
@@ -98,6 +115,7 @@ impl Ruleset {
         Rules {
             runs: runs::Settings { runbooks, mode: config.file.runbooks.mode },
             reviews: self.reviews.clone(),
+            catalog: Arc::clone(&self.catalog),
             ..config.rules()
         }
     }
@@ -105,12 +123,55 @@ impl Ruleset {
 
 /// Reads one runbook.
 pub fn read(file: &Path) -> Result<Plan, Vec<Diagnostic>> {
-    let unreadable = |error: io::Error| vec![Diagnostic::new(file, format!("it cannot be read: {error}"))];
-    // A pipe would be waited for.
+    runbooks::read(file, &bytes(file).map_err(|problem| vec![problem.hint("put the runbook's text there")])?)
+}
+
+/// What stands in a regular file: a pipe would be waited for.
+fn bytes(file: &Path) -> Result<Vec<u8>, Diagnostic> {
+    let unreadable = |error: io::Error| Diagnostic::new(file, format!("it cannot be read: {error}"));
     if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
-        return Err(vec![Diagnostic::new(file, "it is no regular file").hint("put the runbook's text there")]);
+        return Err(Diagnostic::new(file, "it is no regular file"));
     }
-    runbooks::read(file, &std::fs::read(file).map_err(unreadable)?)
+    std::fs::read(file).map_err(unreadable)
+}
+
+/// Reads the catalog of services, whose owners the configuration knows.
+fn services(config: &Config, file: &Path) -> Result<Catalog, Vec<Diagnostic>> {
+    let hint = || format!("`[services] file` in `{}` names it", config.path.display());
+    let bytes = bytes(file).map_err(|problem| vec![problem.hint(hint())])?;
+    catalog::read(file, &bytes, |owner| somebody(config, owner))
+}
+
+/// The runbooks that the catalog names and that are not there.
+fn unknown_in_catalog(file: &Path, catalog: &Catalog, known: &BTreeSet<String>) -> Vec<Diagnostic> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let missing: BTreeSet<&str> = catalog.runbooks().filter(|name| !known.contains(*name)).collect();
+    let told = missing.into_iter().map(|name| {
+        let hint = match words::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "put it into the folder of the runbooks".to_owned(),
+        };
+        let mut problem = Diagnostic::new(file, format!("there is no runbook `{name}`")).hint(hint);
+        problem.place = text.find(name).map(|start| places::at(&text, &(start..start)));
+        problem
+    });
+    told.collect()
+}
+
+/// Whether `role:on-call` or `person:ada` is in the configuration; else how to mend it.
+fn somebody(config: &Config, text: &str) -> Result<(), String> {
+    let (kind, name, known): (_, _, Vec<&str>) = match text.split_once(':') {
+        Some(("role", role)) => ("role", role, config.file.roles.keys().map(String::as_str).collect()),
+        Some(("person", person)) => ("person", person, config.file.people.keys().map(String::as_str).collect()),
+        Some(_) | None => return Err("write `role:on-call` or `person:ada`".to_owned()),
+    };
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(match words::nearest(name, known) {
+        Some(near) => format!("did you mean `{kind}:{near}`?"),
+        None => format!("add it to `{}`", config.path.display()),
+    })
 }
 
 /// Reads a runbook that finds in the configuration all that it asks for.
@@ -135,14 +196,20 @@ fn runbook_files(config: &Config, before: &Ruleset) -> Result<Vec<PathBuf>, Diag
     })
 }
 
-/// The runbook files in a folder, by name.
+/// Whether it is a file of tests: `NAME.test.yaml`, beside the runbook in `NAME.yaml`.
+pub fn is_of_tests(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name.ends_with(".test.yaml") || name.ends_with(".test.yml")
+}
+
+/// The runbook files in a folder, by name. Their tests are none.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let is_runbook = |path: &PathBuf| {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        !is_hidden && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+        !is_hidden && !is_of_tests(path) && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -162,16 +229,26 @@ fn unfit(config: &Config, file: &Path, plan: &Plan, look: Look) -> Vec<Diagnosti
         problems.push(problem);
     };
     for approver in plan.approval.iter().flat_map(|approval| &approval.by) {
-        let (kind, name, known): (_, _, Vec<&str>) = match approver {
-            Approver::Role(role) => ("role", role, config.file.roles.keys().map(String::as_str).collect()),
-            Approver::Person(person) => ("person", person, config.file.people.keys().map(String::as_str).collect()),
-        };
-        if !known.contains(&name.as_str()) {
-            let hint = match words::nearest(name, known) {
-                Some(near) => format!("did you mean `{kind}:{near}`?"),
-                None => format!("add it to `{}`", config.path.display()),
-            };
-            add(&approver.to_string(), format!("nobody can approve as `{approver}`"), hint);
+        let name = approver.to_string();
+        if let Err(hint) = somebody(config, &name) {
+            add(&name, format!("nobody can approve as `{name}`"), hint);
+        }
+    }
+    let servers = &config.file.prometheus.servers;
+    for step in plan.steps.iter().filter(|step| step.action.starts_with("prometheus.")) {
+        match step.with.get("server").and_then(serde_json::Value::as_str) {
+            None if config.file.prometheus.url.is_none() => {
+                let hint = format!("set `[prometheus] url` in `{}`", config.path.display());
+                add(&step.action, format!("step `{}` has no server to ask", step.name), hint);
+            }
+            Some(name) if !runbooks::template::is_template(name) && !servers.contains_key(name) => {
+                let hint = match words::nearest(name, servers.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("add `[prometheus.servers.{name}]` to `{}`", config.path.display()),
+                };
+                add(name, format!("there is no server `{name}` of Prometheus"), hint);
+            }
+            Some(_) | None => {}
         }
     }
     if look == Look::ForSecrets {

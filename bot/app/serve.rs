@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     config::{Config, Look, file::DiscordSection},
-    halt, reload,
+    halt, ports, reload,
     ruleset::Ruleset,
     traces,
 };
@@ -35,7 +35,7 @@ use crate::{
         self, Engine, Input,
         chat::delivery,
         operations,
-        ports::{Chat, Clock, Http, Programs, Shelf},
+        ports::{Chat, Clock, CodeHost, Http, Programs, Shelf},
         retention, runs, timers,
     },
     store::Store,
@@ -129,19 +129,14 @@ pub async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
         tasks.spawn(if is_page { "pages" } else { "messages" }, delivery::work(engine, chat, is_page, stop));
     }
     tasks.spawn("timers", timers::work(Arc::clone(&engine), stop.clone()));
-    let halt_file = config.halt_file();
-    let watched = halt_file.clone();
+    let watched = config.halt_file();
     let is_lifted = move || {
         let what = || format!("`{}` is there: nothing is changed until it is taken away", watched.display());
         if halt::is_ordered(&watched) { Err(what()) } else { Ok(()) }
     };
     engine.signs().watch(operations::HALT_FILE, Arc::new(is_lifted));
-    let world = runs::Ports {
-        http: Arc::clone(&http),
-        programs,
-        secrets: config.secrets.clone(),
-        is_halt_file_there: Arc::new(move || halt::is_ordered(&halt_file)),
-    };
+    let code_host = code_host(&config, &http, &engine)?;
+    let world = ports::ports(&config, &http, programs, (engine.clock(), code_host));
     tasks.spawn("runs", runs::work::work(Arc::clone(&engine), Arc::new(world), stop.clone()));
     let outside = operations::work::Outside {
         http: Arc::clone(&http),
@@ -202,6 +197,14 @@ fn discord(config: &Config, section: &DiscordSection) -> anyhow::Result<discord:
         api_url: section.api_url.clone(),
         channels,
     })
+}
+
+/// Where code is kept and released, if the configuration says so.
+fn code_host(config: &Config, http: &Arc<dyn Http>, engine: &Engine) -> anyhow::Result<Option<Arc<dyn CodeHost>>> {
+    let Some(github) = ports::github(config, http, engine.clock())? else { return Ok(None) };
+    let watched = Arc::clone(&github);
+    engine.signs().watch("github", Arc::new(move || watched.trouble().map_or(Ok(()), Err)));
+    Ok(Some(github))
 }
 
 /// Lets what is long over leave the store, if the configuration says after which time.

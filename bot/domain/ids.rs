@@ -87,6 +87,12 @@ numbered!(
     "SIL",
     "a silence"
 );
+numbered!(
+    /// A version that was brought to a place, `DEP-3`.
+    DeploymentId,
+    "DEP",
+    "a deployment"
+);
 
 /// The identity of an alert: a hash of its labels without the source and the replica labels, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

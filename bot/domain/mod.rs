@@ -4,10 +4,14 @@
 //! later one may know an earlier one, never the other way round.
 
 pub mod alerts;
+pub mod catalog;
+pub mod deployments;
 pub mod diagnostic;
 pub mod duration;
+pub mod freezes;
 pub mod ids;
 pub mod incidents;
+pub mod locks;
 pub mod people;
 pub mod reviews;
 pub mod routes;

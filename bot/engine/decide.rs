@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Context, Refusal, Rules, Stop, alerts,
     chat::{Call, Command, Does, Reply},
-    features, incidents, operations, runs, silences,
+    deployments, features, incidents, operations, runs, silences,
     traces::Told,
 };
 use crate::{
-    domain::{alerts::Batch, time::Time},
+    domain::{alerts::Batch, deployments::Delivery, time::Time},
     store::{self, Decision, Tx, inputs, timers},
 };
 
@@ -42,6 +42,8 @@ pub enum Input {
     Run(runs::Input),
     /// A tool asks for a silence, or for its end.
     Silences(silences::Input),
+    /// A deployer or a code host says something.
+    Deployment(Delivery),
 }
 
 /// What comes of an input, once it is durable.
@@ -55,6 +57,8 @@ pub enum Answer {
     Run(runs::Answer),
     /// A tool is told what came of a silence.
     Silences(silences::Answer),
+    /// A deployer or a code host is told what came of it.
+    Deployment(deployments::Answer),
     /// Nobody waits for more than the commit.
     Done,
 }
@@ -83,6 +87,7 @@ impl Decision for Occurrence {
                 if !somebody_was_there {
                     after_deafness(&mut context, None).await?;
                 }
+                runs::decide::keep_schedules(&mut context).await?;
                 Ok(Answer::Done)
             }
             Input::DeafSince(since) => after_deafness(&mut context, Some(*since)).await.map(|()| Answer::Done),
@@ -92,9 +97,15 @@ impl Decision for Occurrence {
                 Ok(Answer::Received(receipts))
             }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),
-            Input::Run(input) => runs::decide::decide(&mut context, input).await.map(Answer::Run),
+            Input::Run(input) => Box::pin(runs::decide::decide(&mut context, input)).await.map(Answer::Run),
             Input::Silences(input) => silences::decide::decide(&mut context, input).await.map(Answer::Silences),
-            Input::Edited(edit) => operations::decide::edited(&mut context, edit).await.map(|()| Answer::Done),
+            Input::Edited(edit) => {
+                runs::decide::keep_schedules(&mut context).await?;
+                operations::decide::edited(&mut context, edit).await.map(|()| Answer::Done)
+            }
+            Input::Deployment(delivery) => {
+                deployments::decide::receive(&mut context, delivery).await.map(Answer::Deployment)
+            }
             Input::Due(due) => {
                 let on_due = features::timer(&due.kind);
                 // Taken back first, so that the feature may set it anew. One that was moved meanwhile is not due.
@@ -128,12 +139,14 @@ async fn after_deafness(context: &mut Context<'_>, since: Option<Time>) -> store
     incidents::decide::after_deafness(context, length).await
 }
 
-/// Hands what happened to alerts on: what is silenced is held back, incidents take up the rest, and runs what came of
-/// that.
+/// Hands what happened to alerts on: what is silenced is held back, incidents take up the rest, the ledger is held against
+/// those that opened, and runs take up what came of it.
 pub(super) async fn alerts_changed(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<()> {
     let news = silences::decide::hold_back(context, news).await?;
     let news = incidents::decide::take(context, &news).await?;
-    runs::decide::take(context, &news).await
+    deployments::decide::take(context, &news).await?;
+    // Its future is large, and most that happens starts nothing.
+    Box::pin(runs::decide::take(context, &news)).await
 }
 
 /// Carries a command out once: the same call again gets the first reply.
@@ -142,7 +155,7 @@ async fn carry_out(
     command: &'static Command,
     call: &Call,
 ) -> store::Result<Result<Reply, Refusal>> {
-    let Does::Acts(act) = command.does else {
+    let (Does::Acts(act) | Does::Offers(_, act)) = command.does else {
         return Err(store::Fault::defect("a command that only reads was submitted as a change"));
     };
     if let Some(key) = &call.source_key

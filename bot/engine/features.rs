@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use super::{
     View, alerts,
     chat::{self, Card, Command, Lookup, Subject},
-    incidents, operations, reviews, runs, silences,
+    deployments, freezes, incidents, locks, operations, reviews, runs, silences,
     timers::OnDue,
 };
 use crate::store;
@@ -37,7 +37,11 @@ pub static FEATURES: &[&Feature] = &[
     &alerts::FEATURE,
     &silences::FEATURE,
     &incidents::FEATURE,
+    &deployments::FEATURE,
+    &freezes::FEATURE,
+    &locks::FEATURE,
     &runs::FEATURE,
+    &runs::offers::FEATURE,
     &reviews::FEATURE,
 ];
 

@@ -6,10 +6,14 @@
 
 pub mod alerts;
 pub mod chat;
+pub mod cluster;
 pub mod context;
 pub mod decide;
+pub mod deployments;
 pub mod features;
+pub mod freezes;
 pub mod incidents;
+pub mod locks;
 pub mod operations;
 pub mod ports;
 pub mod refusal;
@@ -28,7 +32,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use self::{
     alerts::{Receipt, lane::Lane},
-    chat::{Call, Command, Does, Reply},
+    chat::{Call, Command, Does, Reply, START},
     ports::Clock,
     traces::{Arrival, Traces},
 };
@@ -145,19 +149,22 @@ impl Engine {
         if let Err(refusal) = command.permits(&call.caller, &self.rules()) {
             return Ok(Err(refusal));
         }
-        match command.does {
-            Does::Reads(read) => {
-                let rules = self.rules();
-                let mut reader = self.read().await?;
-                let mut view = View { reader: &mut reader, now: self.now(), rules: &rules };
-                Stop::sort(read(&mut view, &call).await)
+        let look = match command.does {
+            Does::Reads(look) => Some(look),
+            Does::Offers(look, _) => Some(look).filter(|_| call.args.text(START).is_none()),
+            Does::Acts(_) => None,
+        };
+        if let Some(look) = look {
+            let rules = self.rules();
+            let mut reader = self.read().await?;
+            let mut view = View { reader: &mut reader, now: self.now(), rules: &rules };
+            return Stop::sort(look(&mut view, &call).await);
+        }
+        match self.submit(Input::Command(command, call)).await? {
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Received(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Deployment(_) | Answer::Done => {
+                Err(crate::store::Fault::defect("a command was not replied to"))
             }
-            Does::Acts(_) => match self.submit(Input::Command(command, call)).await? {
-                Answer::Reply(reply) => Ok(reply),
-                Answer::Received(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Done => {
-                    Err(crate::store::Fault::defect("a command was not replied to"))
-                }
-            },
         }
     }
 }

@@ -1,13 +1,22 @@
 //! The rules in force: what the configuration and the runbook files say, checked and ready to decide by.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Signs, runs};
 use crate::domain::{
-    alerts, incidents,
+    alerts,
+    catalog::Catalog,
+    deployments,
+    freezes::Window,
+    incidents,
     people::{Capability, Person, PersonId},
     reviews,
     routes::{Pick, Route},
+    runs::budgets::Budget,
     traces::Viewer,
 };
 
@@ -20,6 +29,10 @@ pub struct Rules {
     pub alerts: alerts::Settings,
     /// When incidents are joined, resolved and reopened by themselves.
     pub incidents: incidents::Settings,
+    /// The services that people wrote down.
+    pub catalog: Arc<Catalog>,
+    /// When a deployment counts as good, and which changes are near an incident.
+    pub deployments: deployments::Settings,
     /// What alerts mean, in the order in which they are tried.
     pub routes: Vec<Route>,
     /// What an alert means that no other route takes.
@@ -30,6 +43,12 @@ pub struct Rules {
     pub default_channel: String,
     /// The runbooks in force, and how far they may go.
     pub runs: runs::Settings,
+    /// Windows in which nothing is changed.
+    pub freezes: Vec<Window>,
+    /// How many effects may be in flight to a system, by its name.
+    pub limits: BTreeMap<String, u32>,
+    /// How much of a service may be changed in an hour, by its name.
+    pub budgets: BTreeMap<String, Budget>,
     /// The templates of reviews.
     pub reviews: reviews::Templates,
     /// Where people look at a trace, if there is such a place.
@@ -39,13 +58,19 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The services that the configuration names: in its routes, and in what its sources may set off. None means that
-    /// nobody wrote any down.
+    /// The services that the configuration names: in its catalog, in its routes, and in what its sources may set off.
+    /// None means that nobody wrote any down.
     pub fn services(&self) -> BTreeSet<&str> {
         let routes = self.routes.iter().chain([&self.default_route]);
         let of_routes = routes.filter_map(|route| route.service.as_ref()).flat_map(Pick::texts);
         let of_sources = self.scopes.values().filter_map(|scope| scope.services.as_ref()).flatten();
-        of_routes.chain(of_sources.map(String::as_str)).collect()
+        let of_catalog = self.catalog.services.keys();
+        of_routes.chain(of_sources.chain(of_catalog).map(String::as_str)).collect()
+    }
+
+    /// How long a deployment of this service must hold there before it counts as good.
+    pub fn bake(&self, service: &str, environment: &str) -> Duration {
+        self.catalog.bake(service, environment).unwrap_or(self.deployments.bake)
     }
 }
 

@@ -66,12 +66,16 @@ impl Trial {
     }
 
     /// The same after a restart by other rules: another engine over the same file.
-    pub(crate) async fn restart(self, rules: Rules) -> Self {
-        let Self { engine, clock, home, calls } = self;
-        engine.store().close().await;
-        let store = Store::open(home.address()).await.unwrap();
-        let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, rules);
-        Self { engine, clock, home, calls }
+    pub(crate) async fn restart(mut self, rules: Rules) -> Self {
+        self.start_anew(rules).await;
+        self
+    }
+
+    /// The process ends, and another one starts by these rules.
+    pub(crate) async fn start_anew(&mut self, rules: Rules) {
+        self.engine.store().close().await;
+        let store = Store::open(self.home.address()).await.unwrap();
+        self.engine = Engine::new(store, Arc::clone(&self.clock) as Arc<dyn Clock>, rules);
     }
 
     /// Gives a command as somebody with the roles of the rules.

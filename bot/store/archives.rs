@@ -144,21 +144,30 @@ pub async fn forget_alerts(tx: &mut Tx, id: IncidentId, before: Time) -> Result<
     .await
 }
 
-pub(super) const OLD_POSTS: &str = "delete from posts where id in (select id from (select id, created_at, state from posts \
+/// What goes without a file: up to `$2` rows of each kind that are older than `$1`.
+pub(super) const PRUNED: [&str; 4] = [
+    "delete from posts where id in (select id from (select id, created_at, state from posts \
      where incident is null order by id limit $2) as oldest where created_at < $1 and state <> 'waiting') \
-     and id < (select max(id) from posts)";
-
-pub(super) const OLD_SUPPRESSIONS: &str = "delete from suppressions where (alert, reason, source) in \
-     (select alert, reason, source from suppressions where last_at < $1 order by last_at limit $2)";
+     and id < (select max(id) from posts)",
+    "delete from suppressions where (alert, reason, source) in \
+     (select alert, reason, source from suppressions where last_at < $1 order by last_at limit $2)",
+    "delete from silences where id in (select id from silences \
+     where ends_at < $1 and told = 'expired' order by ends_at limit $2) and id < (select max(id) from silences)",
+    "delete from changes where (external, service) in \
+     (select external, service from changes where at < $1 order by at limit $2)",
+];
 
 /// Takes away up to `limit` of each kind of what is older than this and belongs to no incident: messages that were dealt
-/// with, what was ignored of alerts, and inputs that nobody sends again. Says how many of them there were at the most.
+/// with, what was ignored of alerts, silences that ended, changes that are no deployments, and inputs that nobody sends
+/// again. Says how many of them there were at the most.
 pub async fn prune(tx: &mut Tx, before: Time, limit: i64, now: Time) -> Result<u64> {
     let binds = [before.into(), limit.into()];
-    let posts = tx.execute(OLD_POSTS, &binds).await?;
-    let suppressions = tx.execute(OLD_SUPPRESSIONS, &binds).await?;
+    let mut most = 0;
+    for sql in PRUNED {
+        most = most.max(tx.execute(sql, &binds).await?);
+    }
     tx.execute("delete from inputs where at < $1", &[(now - inputs::REMEMBERED).into()]).await?;
-    Ok(posts.max(suppressions))
+    Ok(most)
 }
 
 fn archived(row: &Row) -> Result<Archived> {
@@ -191,7 +200,7 @@ mod tests {
         let home = Home::file();
         let store = Store::open(home.address()).await.unwrap();
         let mut reader = store.read().await.unwrap();
-        for sql in [DUE, OLD_POSTS, OLD_SUPPRESSIONS] {
+        for sql in [DUE].into_iter().chain(PRUNED) {
             let plan = format!("explain query plan {sql}").leak();
             let rows = reader.rows(plan, &[0.into(), 1.into()]).await.unwrap();
             let steps: Vec<String> = rows.iter().map(|row| row.text("detail").unwrap()).collect();

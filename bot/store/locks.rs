@@ -1,8 +1,10 @@
-//! Who holds a target, and how long a runbook leaves it alone.
+//! Who holds a target, who keeps a service for themselves, and how long a runbook leaves a target alone.
 
-use super::{Reader, Result, Tx};
+use super::{Reader, Result, Row, Tx};
 use crate::domain::{
     ids::{AlertKey, RunId},
+    locks::ServiceLock,
+    people::PersonId,
     runbooks::plan::Target,
     runs::guards::Charge,
     time::Time,
@@ -10,24 +12,47 @@ use crate::domain::{
 
 /// Takes the target's lock, unless another run holds it: then that one is named and nothing is changed.
 pub async fn take(tx: &mut Tx, target: &Target, run: RunId, now: Time) -> Result<Option<RunId>> {
-    tx.execute(
-        "insert into locks (service, environment, run, at) values ($1, $2, $3, $4) \
-         on conflict (service, environment) do nothing",
-        &[(&target.service).into(), (&target.environment).into(), run.0.into(), now.into()],
-    )
-    .await?;
-    Ok(holder(tx, target).await?.filter(|holder| *holder != run))
-}
-
-/// Who holds the target.
-pub async fn holder(reader: &mut Reader, target: &Target) -> Result<Option<RunId>> {
-    let row = reader
+    let row = tx
         .row(
-            "select run from locks where service = $1 and environment = $2",
-            &[(&target.service).into(), (&target.environment).into()],
+            "insert into locks (service, environment, run, at) values ($1, $2, $3, $4) \
+             on conflict (service, environment) do update set run = locks.run returning run",
+            &[(&target.service).into(), (&target.environment).into(), run.0.into(), now.into()],
         )
         .await?;
-    row.map(|row| Ok(RunId(row.int("run")?))).transpose()
+    let holder = row.map(|row| row.int("run").map(RunId)).transpose()?;
+    Ok(holder.filter(|holder| *holder != run))
+}
+
+/// What keeps a runbook from a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The run that holds the target.
+    pub holder: Option<RunId>,
+    /// The pause that was charged last to the runbook on the target.
+    pub charged: Option<Charge>,
+}
+
+/// What keeps this runbook from this target.
+pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Standing> {
+    let row = reader
+        .row(
+            "select l.run as holder, c.level, c.at, c.until, c.alert from (select 1 as one) as o \
+             left join locks l on l.service = $2 and l.environment = $3 \
+             left join cooldowns c on c.runbook = $1 and c.service = $2 and c.environment = $3",
+            &[runbook.into(), (&target.service).into(), (&target.environment).into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(Standing { holder: None, charged: None }) };
+    let charged = match row.opt_int("level")? {
+        Some(level) => Some(Charge {
+            level: u32::try_from(level).unwrap_or(0),
+            at: row.time("at")?,
+            until: row.time("until")?,
+            alert: row.opt_text("alert")?.map(AlertKey),
+        }),
+        None => None,
+    };
+    Ok(Standing { holder: row.opt_int("holder")?.map(RunId), charged })
 }
 
 /// Lets go of everything that the run holds.
@@ -36,23 +61,44 @@ pub async fn release(tx: &mut Tx, run: RunId) -> Result<()> {
     Ok(())
 }
 
-/// The pause that was charged last to this runbook on this target.
-pub async fn cooldown(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<Charge>> {
-    let row = reader
-        .row(
-            "select level, at, until, alert from cooldowns where runbook = $1 and service = $2 and environment = $3",
-            &[runbook.into(), (&target.service).into(), (&target.environment).into()],
-        )
-        .await?;
-    row.map(|row| {
-        Ok(Charge {
-            level: u32::try_from(row.int("level")?).unwrap_or(0),
-            at: row.time("at")?,
-            until: row.time("until")?,
-            alert: row.opt_text("alert")?.map(AlertKey),
-        })
+/// Writes a lock on a service, in the place of the one that it had.
+pub async fn lock_service(tx: &mut Tx, lock: &ServiceLock) -> Result<()> {
+    tx.execute(
+        "insert into service_locks (service, owner, reason, at, until) values ($1, $2, $3, $4, $5) \
+         on conflict (service) do update set owner = excluded.owner, reason = excluded.reason, at = excluded.at, \
+         until = excluded.until",
+        &[(&lock.service).into(), (&lock.owner.0).into(), (&lock.reason).into(), lock.at.into(), lock.until.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes the lock from a service.
+pub async fn unlock_service(tx: &mut Tx, service: &str) -> Result<()> {
+    tx.execute("delete from service_locks where service = $1", &[service.into()]).await?;
+    Ok(())
+}
+
+/// The lock of a service.
+pub async fn of_service(reader: &mut Reader, service: &str) -> Result<Option<ServiceLock>> {
+    let row = reader.row("select * from service_locks where service = $1", &[service.into()]).await?;
+    row.as_ref().map(service_lock).transpose()
+}
+
+/// Every lock on a service, the one that ends first in front.
+pub async fn of_services(reader: &mut Reader) -> Result<Vec<ServiceLock>> {
+    let rows = reader.rows("select * from service_locks order by until, service", &[]).await?;
+    rows.iter().map(service_lock).collect()
+}
+
+fn service_lock(row: &Row) -> Result<ServiceLock> {
+    Ok(ServiceLock {
+        service: row.text("service")?,
+        owner: PersonId(row.text("owner")?),
+        reason: row.text("reason")?,
+        at: row.time("at")?,
+        until: row.time("until")?,
     })
-    .transpose()
 }
 
 /// Charges a pause to this runbook on this target.

@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "incidents", include_str!("../../migrations/0003_incidents.sql")),
     (4, "runs", include_str!("../../migrations/0004_runs.sql")),
     (5, "silences", include_str!("../../migrations/0005_silences.sql")),
+    (6, "deployments", include_str!("../../migrations/0006_deployments.sql")),
 ];
 
 /// Nothing was released before this version.

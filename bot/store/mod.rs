@@ -8,10 +8,15 @@ pub mod address;
 pub mod alerts;
 pub mod approvals;
 pub mod archives;
+pub mod budgets;
 pub mod cards;
+pub mod deployments;
 mod dialect;
 pub mod election;
 pub mod fault;
+pub mod firings;
+pub mod freezes;
+pub mod guards;
 pub mod halts;
 pub mod incidents;
 pub mod inputs;
@@ -21,6 +26,7 @@ mod postgres;
 pub mod posts;
 pub mod restores;
 pub mod row;
+pub mod run_counts;
 pub mod runs;
 #[cfg(test)]
 mod several;
@@ -177,7 +183,8 @@ impl Store {
             Address::File(path) => {
                 let opened = sqlite::open(path).await?;
                 let tx = Tx::over(Connection::Sqlite(Box::new(opened.writer)));
-                (Readers::Sqlite(opened.readers), writer::Hand::Sqlite(Box::new(tx), opened.lock), None)
+                let hand = writer::Hand::Sqlite(Box::new(tx), opened.mover, opened.lock);
+                (Readers::Sqlite(opened.readers), hand, None)
             }
             Address::Server(server) => {
                 let (writer, readers, election) = postgres::open(server, Arc::clone(&wakes)).await?;

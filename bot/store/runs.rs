@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use super::run_counts::{Count, counts};
 use super::{Reader, Result, Row, Tx, Wake, row::json};
 use crate::domain::{
     ids::{ApprovalId, IncidentId, RunId},
     people::{Actor, PersonId},
     runbooks::plan::{Mode, Plan, Target},
-    runs::{Cause, Journal, Pass, Reason, Run, RunState, StepKey, StepRecord, Verdict},
+    runs::{Cause, Journal, Parent, Pass, Reason, Run, RunState, StepKey, StepRecord, Verdict},
     time::Time,
 };
 
@@ -32,17 +33,25 @@ pub struct NewRun<'a> {
     pub mode: Mode,
     /// The values of its inputs.
     pub inputs: &'a BTreeMap<String, Value>,
+    /// What it shares with other runs of which only so many may be at work, and whether it waits for them.
+    pub concurrency: Option<(&'a str, bool)>,
+    /// What starts it and waits for it, and the first of the runs that started each other.
+    pub parent: Option<(&'a Parent, RunId)>,
 }
 
-/// Adds a run that a worker will take.
+/// Adds a run that a worker will take, unless it waits for others.
 pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
     let cause = new.cause.map(json).transpose()?;
+    let is_queued = new.concurrency.is_some_and(|(_, is_queued)| is_queued);
+    let state = if is_queued { RunState::Queued } else { RunState::Running };
+    let parent = new.parent.map(|(parent, _)| json(parent)).transpose()?;
     let row = tx
         .row(
             "insert into runs (id, runbook, plan, plan_hash, trigger_key, service, environment, incident, cause, \
-             requested_by, mode, state, pass, inputs, revision, epoch, may_overlap, needs_approval, started_at) \
-             values ((select coalesce(max(id), 0) + 1 from runs), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'running', \
-             'do', $11, (select revisions_from from instance), 0, 0, 0, $12) returning id",
+             requested_by, mode, state, pass, inputs, revision, epoch, may_overlap, needs_approval, started_at, \
+             concurrency, deadline, parent, root) \
+             values ((select coalesce(max(id), 0) + 1 from runs), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, \
+             'do', $11, (select revisions_from from instance), 0, 0, 0, $12, $14, $15, $16, $17) returning id",
             &[
                 (&new.plan.name).into(),
                 (&json(new.plan)?).into(),
@@ -56,6 +65,11 @@ pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
                 new.mode.word().into(),
                 (&json(new.inputs)?).into(),
                 now.into(),
+                state.word().into(),
+                new.concurrency.map(|(key, _)| key).into(),
+                new.plan.timeout.filter(|_| !is_queued).map(|timeout| now + timeout).into(),
+                parent.as_deref().into(),
+                new.parent.map(|(_, root)| root.0).into(),
             ],
         )
         .await?;
@@ -66,10 +80,13 @@ pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
 /// Writes everything about a run that can change.
 pub async fn save(tx: &mut Tx, run: &Run) -> Result<()> {
     let hold = run.hold.as_ref().map(json).transpose()?;
+    let failure = run.failure.as_ref().map(json).transpose()?;
+    let ending = run.ending.as_ref().map(json).transpose()?;
     tx.execute(
         "update runs set state = $2, pass = $3, hold = $4, reason = $5, revision = $6, epoch = $7, owner = $8, \
          lease_until = $9, may_overlap = $10, wake_at = $11, cancelled_by = $12, needs_approval = $13, \
-         mutated_at = $14, ended_at = $15, incident = $16 where id = $1",
+         mutated_at = $14, ended_at = $15, incident = $16, paused_by = $17, deadline = $18, failure = $19, \
+         ending = $20 where id = $1",
         &[
             run.id.0.into(),
             run.state.word().into(),
@@ -87,49 +104,87 @@ pub async fn save(tx: &mut Tx, run: &Run) -> Result<()> {
             run.mutated_at.into(),
             run.ended_at.into(),
             run.incident.map(|id| id.0).into(),
+            run.paused_by.as_ref().map(|person| person.0.as_str()).into(),
+            run.deadline.into(),
+            failure.as_deref().into(),
+            ending.as_deref().into(),
         ],
     )
     .await?;
-    if run.state == RunState::Running {
+    if run.state == RunState::Running && run.owner.is_none() {
         tx.wake(Wake::Runs);
     }
     Ok(())
 }
 
-/// Lets a worker write about a run: says no if it is no longer the one that drives it.
-pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<bool> {
-    let held = tx
-        .execute(
-            "update runs set owner = owner where id = $1 and epoch = $2 and owner = $3 and state = 'running'",
+/// A run that a worker drives, with the identity of the store, which idempotency keys are made from.
+#[derive(Debug)]
+pub struct Driven {
+    /// The run.
+    pub run: Run,
+    /// The identity of the store.
+    pub instance: String,
+}
+
+/// The run, if this worker may write about it: none if it is no longer the one that drives it.
+pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<Option<Driven>> {
+    let row = tx
+        .row(
+            "update runs set owner = owner where id = $1 and epoch = $2 and owner = $3 and state = 'running' \
+             returning *, (select id from instance) as instance",
             &[id.0.into(), epoch.into(), owner.into()],
         )
         .await?;
-    Ok(held == 1)
+    row.as_ref().map(driven).transpose()
 }
 
 /// Whether there is a run that this worker could take over.
 pub async fn is_any_free(reader: &mut Reader, owner: &str, now: Time) -> Result<bool> {
     let free = reader
         .row(
-            "select id from runs where state = 'running' and ended_at is null \
-             and (owner is null or (lease_until < $2 and owner <> $1)) limit 1",
+            "select id from runs where owner is null and state = 'running' and ended_at is null \
+             union all select id from runs where owner is not null and state = 'running' and ended_at is null \
+             and lease_until < $2 and owner <> $1 limit 1",
             &[owner.into(), now.into()],
         )
         .await?;
     Ok(free.is_some())
 }
 
+/// A run that was taken over.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The run.
+    pub id: RunId,
+    /// Its new epoch.
+    pub epoch: i64,
+    /// Whether its journal holds something: also of a run that nobody drove, a step may be left out.
+    pub has_journal: bool,
+    /// All of it; or why it cannot be read, which is the run's own trouble.
+    pub driven: Result<Driven>,
+}
+
 /// Takes over runs that nobody drives, or whose worker did not renew in time; each gets a new epoch.
-pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: i64) -> Result<Vec<(RunId, i64)>> {
+///
+/// That a worker before may still be at work holds until the run has come to rest, also if whoever took it over then has
+/// let go of it without a look.
+pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: i64) -> Result<Vec<Claimed>> {
     let rows = tx
         .rows(
-            "update runs set epoch = epoch + 1, may_overlap = case when owner is null then 0 else 1 end, owner = $1, lease_until = $3 \
-             where id in (select id from runs where state = 'running' and ended_at is null \
-             and (owner is null or (lease_until < $2 and owner <> $1)) order by id limit $4) returning id, epoch",
+            "update runs set epoch = epoch + 1, may_overlap = case when owner is null then may_overlap else 1 end, owner = $1, lease_until = $3 \
+             where id in (select id from runs where owner is null and state = 'running' and ended_at is null \
+             union all select id from runs where owner is not null and state = 'running' and ended_at is null \
+             and lease_until < $2 and owner <> $1 order by id limit $4) \
+             returning *, (select id from instance) as instance, \
+             (select count(*) from steps where steps.run = runs.id) as attempts",
             &[owner.into(), now.into(), until.into(), limit.into()],
         )
         .await?;
-    rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
+    let claimed = |row: &Row| {
+        let (id, epoch, has_journal) = (RunId(row.int("id")?), row.int("epoch")?, row.int("attempts")? > 0);
+        Ok(Claimed { id, epoch, has_journal, driven: driven(row) })
+    };
+    rows.iter().map(claimed).collect()
 }
 
 /// Renews this worker's leases and says which runs it still drives, each in its epoch.
@@ -166,8 +221,12 @@ pub async fn let_go(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<(
 /// Takes every run from its worker. Only for a process that knows that no other one lives, as the file's lock proves.
 pub async fn orphan(tx: &mut Tx) -> Result<u64> {
     tx.wake(Wake::Runs);
-    tx.execute("update runs set owner = null, lease_until = null where owner is not null and ended_at is null", &[])
-        .await
+    tx.execute(
+        "update runs set owner = null, lease_until = null, may_overlap = 0 \
+         where (owner is not null or may_overlap = 1) and ended_at is null",
+        &[],
+    )
+    .await
 }
 
 /// The run of this name.
@@ -188,13 +247,16 @@ pub async fn by_trigger(reader: &mut Reader, trigger_key: &str) -> Result<Option
     row.map(|row| Ok((RunId(row.int("id")?), row.parsed("state")?))).transpose()
 }
 
-/// The run of this runbook that is at work on the target, and where it stands.
-pub async fn at_work(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Option<(RunId, RunState)>> {
+/// The run that was started under this key, else the one of this runbook that is at work on the target, and where it
+/// stands.
+pub async fn same(reader: &mut Reader, key: &str, of: (&str, &Target)) -> Result<Option<(RunId, RunState)>> {
+    let (runbook, target) = of;
     let row = reader
         .row(
-            "select id, state from runs where ended_at is null and runbook = $1 and service = $2 and environment = $3 \
-             and mode <> 'observe' order by id limit 1",
-            &[runbook.into(), (&target.service).into(), (&target.environment).into()],
+            "select id, state from (select id, state, 0 as rank from runs where trigger_key = $1 union all \
+             select id, state, 1 as rank from runs where ended_at is null and runbook = $2 and service = $3 \
+             and environment = $4 and mode <> 'observe') as found order by rank, id limit 1",
+            &[key.into(), runbook.into(), (&target.service).into(), (&target.environment).into()],
         )
         .await?;
     row.map(|row| Ok((RunId(row.int("id")?), row.parsed("state")?))).transpose()
@@ -226,58 +288,6 @@ pub async fn newest(reader: &mut Reader, limit: i64) -> Result<Vec<Run>> {
     rows.iter().map(run).collect()
 }
 
-/// How many runs of a runbook stand so, and since when the oldest of them was started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Count {
-    /// The runbook's name.
-    pub runbook: String,
-    /// Where they stand.
-    pub state: RunState,
-    /// How many there are.
-    pub number: i64,
-    /// When the oldest of them was started.
-    pub since: Time,
-}
-
-/// How many runs there are of each runbook in each state.
-pub async fn counts(reader: &mut Reader) -> Result<Vec<Count>> {
-    let rows = reader
-        .rows(
-            "select runbook, state, count(*) as number, min(started_at) as since from runs \
-             group by runbook, state order by runbook, state",
-            &[],
-        )
-        .await?;
-    let count = |row: &Row| {
-        Ok(Count {
-            runbook: row.text("runbook")?,
-            state: row.parsed("state")?,
-            number: row.int("number")?,
-            since: row.time("since")?,
-        })
-    };
-    rows.iter().map(count).collect()
-}
-
-/// How many other runs of the runbook changed the target since then.
-pub async fn mutations_since(reader: &mut Reader, run: Option<RunId>, of: (&str, &Target), since: Time) -> Result<i64> {
-    let (runbook, target) = of;
-    let row = reader
-        .row(
-            "select count(*) as number from runs where runbook = $1 and service = $2 and environment = $3 \
-             and mutated_at > $4 and id <> $5",
-            &[
-                runbook.into(),
-                (&target.service).into(),
-                (&target.environment).into(),
-                since.into(),
-                run.map_or(0, |id| id.0).into(),
-            ],
-        )
-        .await?;
-    row.map_or(Ok(0), |row| row.int("number"))
-}
-
 /// The journal of a run.
 pub async fn journal(reader: &mut Reader, id: RunId) -> Result<Journal> {
     let rows = reader.rows("select * from steps where run = $1 order by seq", &[id.0.into()]).await?;
@@ -288,9 +298,9 @@ pub async fn journal(reader: &mut Reader, id: RunId) -> Result<Journal> {
 pub async fn note(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
     tx.execute(
         "insert into steps (run, path, pass, attempt, seq, state, epoch, about, effect, action, fields, before, output, \
-         error, may_have_changed, verdict, due_at, question, started_at, ended_at) \
+         error, may_have_changed, verdict, due_at, question, started_at, ended_at, system) \
          values ($1, $2, $3, $4, (select coalesce(max(seq), 0) + 1 from steps where run = $1), \
-         $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+         $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         &[
             run.0.into(),
             (&record.key.path).into(),
@@ -311,6 +321,7 @@ pub async fn note(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
             record.question.map(|question| question.0).into(),
             record.started.into(),
             record.ended.into(),
+            record.system.as_deref().into(),
         ],
     )
     .await?;
@@ -347,9 +358,16 @@ pub async fn instance(reader: &mut Reader) -> Result<String> {
     row.map_or(Ok(String::new()), |row| row.text("id"))
 }
 
+fn driven(row: &Row) -> Result<Driven> {
+    Ok(Driven { run: run(row)?, instance: row.text("instance")? })
+}
+
 fn run(row: &Row) -> Result<Run> {
     let cause = row.opt_text("cause")?.map(|_| row.json::<Cause>("cause")).transpose()?;
     let hold = row.opt_text("hold")?.map(|_| row.json("hold")).transpose()?;
+    let failure = row.opt_text("failure")?.map(|_| row.json("failure")).transpose()?;
+    let ending = row.opt_text("ending")?.map(|_| row.json("ending")).transpose()?;
+    let parent = row.opt_text("parent")?.map(|_| row.json("parent")).transpose()?;
     let reason = row.opt_text("reason")?.map(|_| row.parsed("reason")).transpose()?;
     let mode = match row.text("mode")?.as_str() {
         "observe" => Mode::Observe,
@@ -368,6 +386,7 @@ fn run(row: &Row) -> Result<Run> {
         state: row.parsed("state")?,
         pass: row.parsed("pass")?,
         inputs: row.json("inputs")?,
+        concurrency: row.opt_text("concurrency")?,
         hold,
         reason,
         revision: row.int("revision")?,
@@ -377,6 +396,12 @@ fn run(row: &Row) -> Result<Run> {
         may_overlap: row.is("may_overlap")?,
         wake_at: row.opt_time("wake_at")?,
         cancelled_by: row.opt_text("cancelled_by")?.map(PersonId),
+        paused_by: row.opt_text("paused_by")?.map(PersonId),
+        deadline: row.opt_time("deadline")?,
+        failure,
+        ending,
+        parent,
+        root: row.opt_int("root")?.map(RunId),
         needs_approval: row.is("needs_approval")?,
         mutated_at: row.opt_time("mutated_at")?,
         started_at: row.time("started_at")?,
@@ -398,6 +423,7 @@ fn step(row: &Row) -> Result<StepRecord> {
         about: row.opt_int("about")?.map(attempt),
         effect: row.text("effect")?,
         action: row.text("action")?,
+        system: row.opt_text("system")?,
         with: row.json("fields")?,
         before: row.json("before")?,
         output: row.json("output")?,

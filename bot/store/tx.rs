@@ -5,7 +5,9 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    time::Duration,
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -18,6 +20,8 @@ use super::{Bind, Fault, FaultKind, Result, Row, Wake, cards, dialect, timeline,
 
 /// How many rows a statement writes: few statements have to be known, and none has too many values for either database.
 const AT_ONCE: [usize; 4] = [64, 16, 4, 1];
+/// How long SQLite's thread is looked at before it is waited for.
+const SOON: Duration = Duration::from_micros(60);
 /// How long a server may take to answer a statement, which it lets take 15 s.
 const ANSWER: Duration = Duration::from_secs(16);
 
@@ -106,6 +110,22 @@ async fn answered<T>(
     tokio::time::timeout(ANSWER, query).await.unwrap_or_else(|_| Err(late()))
 }
 
+/// Waits for SQLite's thread, which answers most statements within microseconds: to sleep until then, and be woken, takes
+/// longer than to look again.
+async fn soon<T>(query: impl Future<Output = T>) -> T {
+    let mut query = pin!(query);
+    let begun = Instant::now();
+    loop {
+        if let Poll::Ready(answer) = futures::poll!(query.as_mut()) {
+            return answer;
+        }
+        if begun.elapsed() > SOON {
+            return query.await;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
 pub(super) fn legible(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
@@ -160,7 +180,7 @@ impl Reader {
 
     async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
         let changed = match self.connection.own() {
-            Own::Sqlite(own) => sqlite(sql, binds).execute(own).await.map(|done| done.rows_affected()),
+            Own::Sqlite(own) => soon(sqlite(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
             Own::Postgres(own) => answered(postgres(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
         };
         changed.map_err(|error| explain(error, sql))
@@ -168,7 +188,7 @@ impl Reader {
 
     async fn run_rows(&mut self, sql: &'static str, count: usize, binds: &[Bind<'_>]) -> Result<()> {
         let done = match self.connection.own() {
-            Own::Sqlite(own) => sqlite(dialect::for_rows(sql, count, true), binds).execute(own).await.map(drop),
+            Own::Sqlite(own) => soon(sqlite(dialect::for_rows(sql, count, true), binds).execute(own)).await.map(drop),
             Own::Postgres(own) => bound!(dialect::for_rows(sql, count, false), binds).execute(own).await.map(drop),
         };
         done.map_err(|error| explain(error, sql))
@@ -179,7 +199,7 @@ impl Reader {
         self.catch_up(sql).await?;
         let rows = match self.connection.own() {
             Own::Sqlite(own) => {
-                sqlite(sql, binds).fetch_all(own).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                soon(sqlite(sql, binds).fetch_all(own)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
             Own::Postgres(own) => answered(postgres(sql, binds).fetch_all(own))
                 .await
@@ -232,7 +252,7 @@ impl Reader {
     pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
         self.catch_up(sql).await?;
         let row = match self.connection.own() {
-            Own::Sqlite(own) => sqlite(sql, binds).fetch_optional(own).await.map(|row| row.map(Row::Sqlite)),
+            Own::Sqlite(own) => soon(sqlite(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Sqlite)),
             Own::Postgres(own) => {
                 answered(postgres(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Postgres))
             }
@@ -284,7 +304,7 @@ impl Tx {
     /// Sends statements without values, all at once.
     async fn send(&mut self, sql: &str) -> Result<()> {
         let sent = match self.reader.connection.own() {
-            Own::Sqlite(own) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(own).await.map(drop),
+            Own::Sqlite(own) => soon(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
             Own::Postgres(own) => answered(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
         };
         Ok(sent?)

@@ -14,7 +14,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, postgres, tx::Connection};
+use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, postgres, sqlite, tx::Connection};
 
 /// How many decisions may wait; more callers wait for a place.
 const QUEUE: usize = 1_024;
@@ -97,8 +97,8 @@ impl Writer {
 
 /// What the writer writes with.
 pub(super) enum Hand {
-    /// The one connection to a file, with the lock that keeps other processes away.
-    Sqlite(Box<Tx>, File),
+    /// The one connection to a file, with who moves along what it writes, and the lock that keeps other processes away.
+    Sqlite(Box<Tx>, sqlite::Mover, File),
     /// The connection to a server on which this process writes, made anew after trouble.
     Postgres(Box<postgres::Writer>),
 }
@@ -107,10 +107,11 @@ impl Hand {
     /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
     async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
         match self {
-            Hand::Sqlite(tx, _) => {
+            Hand::Sqlite(tx, mover, _) => {
                 tx.begin("begin immediate").await?;
                 run_all(tx, jobs).await?;
                 tx.commit("commit").await?;
+                mover.written();
                 Ok(tx.take_wakes())
             }
             Hand::Postgres(writer) => postgres::bounded(writer.run(jobs)).await,
@@ -120,7 +121,7 @@ impl Hand {
     /// Takes back what a transaction with this fault has left.
     async fn give_up(&mut self, fault: &Fault) {
         match self {
-            Hand::Sqlite(tx, _) => {
+            Hand::Sqlite(tx, ..) => {
                 // SQLite has already rolled back by itself after some faults (a full disk, an IO error).
                 if let Err(fault) = tx.roll_back().await {
                     tracing::debug!(%fault, "nothing was left to roll back");
@@ -132,7 +133,8 @@ impl Hand {
 
     async fn close(self) {
         match self {
-            Hand::Sqlite(tx, _lock) => {
+            Hand::Sqlite(tx, mover, _lock) => {
+                mover.close().await;
                 if let Connection::Sqlite(connection) = tx.into_connection()
                     && let Err(error) = sqlx::Connection::close(*connection).await
                 {

@@ -17,7 +17,7 @@ use firewarden::{
 use futures::{StreamExt, stream};
 
 use crate::world::{
-    Config, Fault, Moment, Shipped, Which, World, alert, is_installed, left_out, store::is_on_postgres,
+    Fault, Moment, Shipped, Which, World, alert, github::Trouble, is_installed, left_out, store::is_on_postgres,
 };
 
 /// Where the bot is killed.
@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Nothing acknowledged is lost and nothing happens twice, wherever a request is cut off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_at_any_request_every_effect_happens_once() {
-    for case in &Shipped::all() {
+    for case in Shipped::all().iter().filter(|case| !is_on_postgres() || case.changes == 1) {
         for moment in [Moment::Before, Moment::After] {
             sweep(case, |place| Kill::Request(place, moment)).await;
         }
@@ -55,7 +55,9 @@ async fn killed_at_any_commit_every_effect_happens_once() {
         left_out("killing the bot at every commit", "`strace`");
         return;
     }
-    for (number, case) in Shipped::all().iter().enumerate() {
+    // On a server people are asked about what may be repeated, and one who looks cannot tell several changes apart.
+    let told = Shipped::all().into_iter().filter(|case| !is_on_postgres || case.changes == 1);
+    for (number, case) in told.collect::<Vec<_>>().iter().enumerate() {
         if is_on_postgres {
             // Before one commit and after the next; where it is before in one runbook, it is after in another.
             let moment = |place: usize| if (place + number).is_multiple_of(2) { Moment::Before } else { Moment::After };
@@ -84,17 +86,23 @@ async fn sweep(case: &Shipped, kill: impl Fn(usize) -> Kill) {
 
 /// Tells the story of one run with one kill; whether it struck.
 async fn survives(case: &Shipped, kill: Kill) -> bool {
-    let config = if let Kill::Commit(..) = kill { Config::default().wired() } else { Config::default() };
+    let config = if let Kill::Commit(..) = kill { case.config().wired() } else { case.config() };
     let world = World::prepare_at_noon(config).await;
     world.note(&format!("{}: {kill:?}", case.plan.name));
     // Killed processes leave no time to log what they were about to.
     world.announce("");
-    case.trouble(&world);
+    case.trouble(&world).await;
     let bot = world.bot.clone();
     let strike = Arc::new(move || bot.kill());
     let under = match kill {
         Kill::Request(number, moment) => {
-            world.service.plan(Which::Number(number), moment, Fault::Strike(strike));
+            // A runbook speaks to one of them.
+            if let Some(github) = &world.code_host {
+                github.plan_numbered(number, moment, Trouble::Strike(strike.clone()));
+            }
+            let strike = Fault::Strike(strike);
+            world.service.plan(Which::Number(number), moment, strike.clone());
+            world.cluster.plan(Which::Number(number), moment, strike);
             Vec::new()
         }
         Kill::Commit(number, moment) => {
@@ -202,8 +210,10 @@ fn state(seen: &str) -> Option<&str> {
 
 /// What holds of the world and the journal once a story is over.
 async fn holds(world: &World, case: &Shipped) {
-    let effects = world.service.checkout.effects();
-    assert_eq!(effects.len(), 1, "{} changes the service once: {effects:?}", case.plan.name);
+    let (effects, written) = (world.service.checkout.effects(), world.cluster.written());
+    let deployed = world.code_host.iter().map(|github| github.made().len()).sum::<usize>();
+    let whole = effects.len() + written.len() + deployed;
+    assert_eq!(whole, case.changes, "{} changes nothing more: {effects:?} {written:?}", case.plan.name);
     let store = world.store().await;
     let mut reader = store.read().await.unwrap();
 

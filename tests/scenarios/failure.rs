@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use serde_json::Value;
 
-use crate::world::{Config, Shipped, World, alert, until};
+use crate::world::{Shipped, World, alert, github::GitHub, until};
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// How many stories are told at the same time.
@@ -25,25 +26,25 @@ async fn each_step_of_each_runbook_fails_and_leaves_a_clean_slate() {
 async fn fails_at(shipped: &Shipped, index: usize) {
     let steps = &shipped.plan.steps;
     let step = &steps[index];
-    let (whole, broken) = shipped.broken_at(index);
-    let world = World::at_noon_with(Config::default().edit(whole.leak(), broken.leak())).await;
+    let world = World::prepare_at_noon(shipped.config_broken_at(index)).await;
     world.note(&format!("`{}` of {} fails", step.name, shipped.plan.name));
-    shipped.trouble(&world);
+    shipped.trouble(&world).await;
+    world.bot.start().await;
     let before = seen(&world);
     world.alertmanager().fires(&alert(shipped.alert).service("checkout")).await;
     let state = comes_to_rest(&world).await;
 
-    let changed: Vec<_> = steps[..index].iter().filter(|step| !step.reads()).collect();
+    let changed: Vec<_> = steps[..index].iter().filter(|step| step.changes()).collect();
     if changed.is_empty() {
         assert!(["failed", "refused"].contains(&state.as_str()), "{}: {state}", step.name);
-        assert_eq!((world.service.checkout.effects().len(), seen(&world)), (0, before), "{} is not touched", step.name);
+        assert_eq!((effects(&world), seen(&world)), (0, before), "{} is not touched", step.name);
         world.finish().await;
         return;
     }
     assert_eq!(state, "held", "{} of {} fails after a change", step.name, shipped.plan.name);
-    let (effects, after) = (world.service.checkout.effects().len(), seen(&world));
+    let (done, after) = (effects(&world), seen(&world));
     world.passes(10 * MINUTE).await;
-    assert_eq!((world.service.checkout.effects().len(), seen(&world)), (effects, after), "nothing more is done");
+    assert_eq!((effects(&world), seen(&world)), (done, after), "nothing more is done");
     let card = world.console("ana").sees("/runbook show name:RUN-1").await;
     let is_undoable = changed.iter().any(|step| step.undo.is_some());
     assert_eq!(card.contains("[Undo]"), is_undoable, "{card}");
@@ -61,9 +62,20 @@ async fn fails_at(shipped: &Shipped, index: usize) {
     world.errors_were_announced();
 }
 
-/// What can be seen of the service from outside.
-fn seen(world: &World) -> (String, u32) {
-    (world.service.checkout.live(), world.service.checkout.replicas())
+/// How often the service, the cluster and what the code host deployed were changed.
+fn effects(world: &World) -> usize {
+    let deployed = world.code_host.iter().map(|github| github.made().len()).sum::<usize>();
+    world.service.checkout.effects().len() + world.cluster.written().len() + deployed
+}
+
+/// What can be seen of the service, the cluster and the code host from outside.
+type Seen = (String, u32, (&'static str, Option<bool>), Vec<(String, Value)>, Option<String>);
+
+fn seen(world: &World) -> Seen {
+    let checkout = &world.service.checkout;
+    let switches = (checkout.region(), checkout.is_on("new-cart"));
+    let deployed = world.code_host.as_ref().map(GitHub::live);
+    (checkout.live(), checkout.replicas(), switches, world.cluster.seen(), deployed)
 }
 
 /// Lets time pass and approves what is asked, until the run is over or stands.

@@ -138,6 +138,7 @@ async fn a_collector_that_is_down_holds_nothing_up() {
     collector.is_down(false);
     world.does("ana", "/incident note incident:INC-1 text:later").await;
     collector.sees("told once the collector is back", |span| span.happenings.contains(&"noted".to_owned())).await;
-    assert!(world.bot.log().contains("the collector of traces takes spans again"));
+    let is_told = async || world.bot.log().contains("the collector of traces takes spans again");
+    assert!(until(20, is_told).await, "{}", world.bot.log());
     world.finish().await;
 }

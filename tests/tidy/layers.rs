@@ -6,14 +6,27 @@ use super::source::{Source, library};
 const LAYERS: [&str; 5] = ["domain", "store", "engine", "adapters", "app"];
 
 /// The features in their order; within a layer, each may name itself and those before it.
-const FEATURES: [&str; 9] =
-    ["timeline", "alerts", "routes", "silences", "incidents", "runbooks", "runs", "reviews", "operations"];
+const FEATURES: [&str; 13] = [
+    "timeline",
+    "alerts",
+    "routes",
+    "silences",
+    "incidents",
+    "deployments",
+    "runbooks",
+    "catalog",
+    "freezes",
+    "locks",
+    "runs",
+    "reviews",
+    "operations",
+];
 
 /// The files of the engine that know every feature, because they are where features meet.
 const MEETINGS: [&str; 3] = ["engine/mod.rs", "engine/decide.rs", "engine/features.rs"];
 
 /// Crates that only one part of the tree may name.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("sqlx", &["store"]),
     ("serenity", &["adapters/discord"]),
     ("axum", &["adapters/web", "app"]),
@@ -26,6 +39,11 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("clap", &["app", "main"]),
     ("rand", &["adapters", "app", "engine"]),
     ("flate2", &["adapters/archive"]),
+    ("kube", &["adapters/kubernetes"]),
+    ("k8s_openapi", &["adapters/kubernetes"]),
+    ("hyper_util", &["adapters/kubernetes"]),
+    ("tower", &["adapters/github", "adapters/kubernetes", "adapters/web"]),
+    ("octocrab", &["adapters/github"]),
 ];
 
 /// What the pure rules may never name: whatever waits, reads a clock, draws a number or touches the outside.

@@ -61,7 +61,7 @@ struct Planned {
 
 /// The wire between the bot and the service.
 #[derive(Default)]
-struct Scripted {
+pub(crate) struct Scripted {
     plan: Mutex<Vec<Planned>>,
     calls: Mutex<Vec<Passing>>,
     delay: Mutex<Duration>,
@@ -105,12 +105,12 @@ impl ExampleService {
 
     /// Lets a fault meet these requests.
     pub(crate) fn plan(&self, which: Which, moment: Moment, fault: Fault) {
-        held(&self.wire.plan).push(Planned { which, moment, fault });
+        self.wire.plan(which, moment, fault);
     }
 
     /// Takes back every fault that was planned.
     pub(crate) fn plan_nothing(&self) {
-        held(&self.wire.plan).clear();
+        self.wire.plan_nothing();
     }
 
     /// Lists a deployment only so long after it was made.
@@ -130,6 +130,16 @@ impl ExampleService {
 }
 
 impl Scripted {
+    /// Lets a fault meet these requests.
+    pub(crate) fn plan(&self, which: Which, moment: Moment, fault: Fault) {
+        held(&self.plan).push(Planned { which, moment, fault });
+    }
+
+    /// Takes back every fault that was planned.
+    pub(crate) fn plan_nothing(&self) {
+        held(&self.plan).clear();
+    }
+
     async fn meet(&self, moment: Moment, request: &Passing) -> Option<Response> {
         let fault = {
             let mut plan = held(&self.plan);

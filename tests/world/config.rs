@@ -16,7 +16,7 @@ pub(crate) const SOURCE_TOKEN: &str = "alertmanager-token-of-the-story";
 /// The people of every story, and their roles.
 const PEOPLE: [(&str, &str); 3] = [("ana", "on-call"), ("ben", "on-call"), ("chris", "admin")];
 /// Where the shipped runbooks expect the service.
-const SHIPPED_API: &str = "http://127.0.0.1:9797";
+pub(super) const SHIPPED_API: &str = "http://127.0.0.1:9797";
 
 /// The personal token of somebody.
 pub(crate) fn token_of(person: &str) -> String {
@@ -45,8 +45,16 @@ pub(crate) struct Config {
     numbers: Vec<(&'static str, u64)>,
     /// More runbooks: their text, with `API` for where the service is.
     runbooks: Vec<&'static str>,
+    /// Whether a GitHub is beside the bot; see [`World::code_host`](super::World).
+    pub(super) has_github: bool,
+    /// The cluster of Kubernetes, as the configuration tells the bot of it.
+    cluster: Option<String>,
     /// More people who are on call, each with their tokens.
     people: Vec<(&'static str, &'static [&'static str])>,
+    /// Another runbook that the route sets off.
+    route: &'static str,
+    /// The only runbooks that the source may start, if it is told.
+    source_runbooks: Option<&'static [&'static str]>,
 }
 
 impl Default for Config {
@@ -60,7 +68,11 @@ impl Default for Config {
             edits: Vec::new(),
             numbers: Vec::new(),
             runbooks: Vec::new(),
+            has_github: false,
+            cluster: None,
             people: Vec::new(),
+            route: "",
+            source_runbooks: None,
         }
     }
 }
@@ -69,6 +81,18 @@ impl Config {
     /// With these lines of TOML at the end.
     pub(crate) fn with(mut self, extra: &str) -> Self {
         self.extra.push_str(extra);
+        self
+    }
+
+    /// With this cluster of Kubernetes, unless the story has chosen another one.
+    pub(crate) fn cluster(mut self, section: &str) -> Self {
+        self.cluster.get_or_insert_with(|| section.to_owned());
+        self
+    }
+
+    /// With a GitHub beside the bot, by the story's clock.
+    pub(crate) fn on_github(mut self) -> Self {
+        self.has_github = true;
         self
     }
 
@@ -133,6 +157,18 @@ impl Config {
         self
     }
 
+    /// With another runbook that the route of the service sets off.
+    pub(crate) fn route(mut self, runbook: &'static str) -> Self {
+        self.route = runbook;
+        self
+    }
+
+    /// With a source that may start these runbooks and no others.
+    pub(crate) fn source_runbooks(mut self, runbooks: &'static [&'static str]) -> Self {
+        self.source_runbooks = Some(runbooks);
+        self
+    }
+
     /// With another person who is on call and comes in by each of these tokens; see [`token_of`].
     pub(crate) fn person(mut self, name: &'static str, tokens: &'static [&'static str]) -> Self {
         self.people.push((name, tokens));
@@ -163,7 +199,10 @@ impl Config {
             people.push_str(&format!("[people.{person}]\nroles = [\"on-call\"]\ntoken = [{files}]\n\n"));
         }
         let quiet = self.quiet;
+        let named = self.source_runbooks.map_or_else(String::new, |names| format!("runbooks = {names:?}\n"));
+        let route = if self.route.is_empty() { String::new() } else { format!(", \"{}\"", self.route) };
         let extra = &self.extra;
+        let cluster = self.cluster.as_deref().unwrap_or_default();
         let mut store = "";
         if let Some(url) = &self.server {
             fs::write(secrets.join("store"), url).unwrap();
@@ -186,19 +225,28 @@ may = "administer"
 name = "alertmanager"
 kind = "alertmanager"
 auth = {{ bearer = {{ file = "secrets/alertmanager" }} }}
-
+{named}
 [[routes]]
 name = "checkout"
 match = ['alertname=~"Checkout.+"']
 service = "checkout"
 environment = {{ label = "env" }}
 severity = {{ label = "severity", map = {{ page = "SEV2", critical = "SEV1" }}, default = "SEV3" }}
-runbooks = ["rollback-service", "scale-service", "restart-service"]
+runbooks = ["rollback-service", "scale-service", "restart-service", "github-roll-back", "fail-over", "flip-flag", "collect-diagnostics"{route}]
+
+[[routes]]
+name = "kubernetes"
+match = ['alertname=~"Kubernetes.+"']
+service = "checkout"
+environment = {{ label = "env" }}
+severity = {{ label = "severity", map = {{ page = "SEV2", critical = "SEV1" }}, default = "SEV3" }}
+runbooks = ["kubernetes-roll-back", "kubernetes-scale-out", "kubernetes-scale-in", "kubernetes-scale", "kubernetes-restart", "cordon-node", "drain-node"]
 
 [incidents]
 quiet = "{quiet}"
 
-{extra}"#
+{extra}
+{cluster}"#
         );
         fs::write(folder.join("firewarden.toml"), text).unwrap();
         self.write_runbooks(folder, &service.url());

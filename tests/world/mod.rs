@@ -12,8 +12,12 @@ pub(crate) mod clock;
 pub(crate) mod collector;
 pub(crate) mod config;
 pub(crate) mod console;
+pub(crate) mod deployers;
 pub(crate) mod discord;
 pub(crate) mod effects;
+pub(crate) mod github;
+pub(crate) mod kubernetes;
+pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod outside;
 pub(crate) mod postgres;
@@ -37,7 +41,7 @@ use std::{
 use firewarden::{adapters::clock::SystemClock, domain::time::Time, engine::ports::Clock, store::Address};
 use tempfile::TempDir;
 
-use self::{alerts::Alertmanager, console::Console, wire::Wire};
+use self::{alerts::Alertmanager, console::Console, github::GitHub, kubernetes::Cluster, wire::Wire};
 pub(crate) use self::{
     alerts::alert,
     bot::{Bot, Form},
@@ -119,6 +123,10 @@ pub(crate) struct World {
     pub(crate) bot: Bot,
     /// The example service.
     pub(crate) service: ExampleService,
+    /// An emulated cluster of Kubernetes, with what the shipped runbooks are about.
+    pub(crate) cluster: Cluster,
+    /// GitHub, in a story that asked for it; see [`Config::on_github`].
+    pub(crate) code_host: Option<GitHub>,
     folder: TempDir,
     address: Address,
     /// The URL of the server that keeps the store, if one does.
@@ -177,14 +185,27 @@ impl World {
         let clock: Arc<dyn Clock> = hand.clone().map_or_else(|| Arc::new(SystemClock) as _, |hand| Arc::new(hand) as _);
         let begun = clock.now();
         let service = ExampleService::start(clock).await;
+        let cluster = Cluster::emulated().await;
+        cluster.seed();
+        let config = config.cluster(&cluster.config());
         let listens = free_address();
+        let code_host = match &hand {
+            Some(hand) if config.has_github => Some(GitHub::start(hand.clone()).await),
+            Some(_) | None => None,
+        };
+        let config = code_host.iter().fold(config, |config, github| config.with(&github.config()));
         config.write(folder.path(), listens, &service);
+        if code_host.is_some() {
+            GitHub::keep_token(folder.path());
+        }
         let form = hand.as_ref().map_or(Form::Program, |hand| Form::Story(hand.address()));
         let bot = Bot::new(folder.path(), form, listens);
         let address = direct.store(folder.path());
         Self {
             bot,
             service,
+            cluster,
+            code_host,
             folder,
             address,
             server: direct.url(),
@@ -324,6 +345,11 @@ impl World {
         store.close().await;
         let unknown = self.service.checkout.unknown_routes();
         assert!(unknown.is_empty(), "the service was asked for what it does not have: {unknown:?}");
+        let unknown = self.cluster.api().map(kubernetes::Api::unknown_routes).unwrap_or_default();
+        assert!(unknown.is_empty(), "the cluster was asked for what it does not have: {unknown:?}");
+        if let Some(github) = &self.code_host {
+            github.finish();
+        }
         self
     }
 

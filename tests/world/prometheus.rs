@@ -44,6 +44,14 @@ pub(crate) struct Monitoring {
 /// Prometheus without an Alertmanager.
 pub(crate) struct Alone {
     _running: Running,
+    url: String,
+}
+
+impl Alone {
+    /// Where it is reached.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
 }
 
 impl Monitoring {
@@ -87,7 +95,7 @@ pub(crate) async fn start_alone(folder: &Path, service: SocketAddr, alerting: &s
     let url = format!("http://{address}/-/ready");
     let is_ready = async || http().get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
     assert!(until(30, is_ready).await, "{url} does not get ready");
-    Alone { _running: watcher }
+    Alone { _running: watcher, url: format!("http://{address}") }
 }
 
 fn start_prometheus(folder: &Path, address: SocketAddr) -> Running {

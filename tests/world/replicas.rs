@@ -1,4 +1,4 @@
-//! Several bots on one database: each with a way of its own to the server, which can be cut, and a server that can be
+//! Several bots on one database: each with a wire of its own to the server, which can be cut, and a server that can be
 //! stopped in the middle of everything and started again.
 
 use std::{
@@ -9,13 +9,8 @@ use std::{
 
 use sqlx::Connection as _;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
-use super::{Bot, Config, Form, World, free_address};
+use super::{Bot, Config, Form, World, free_address, wire::Wire};
 
 /// A private cluster of PostgreSQL on loopback. Its programs refuse to run as root.
 pub(crate) struct Cluster {
@@ -104,7 +99,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The URL of a database by this way.
+/// The URL of a database of this server.
 pub(crate) fn url(address: SocketAddr, database: &str) -> String {
     format!("postgres://postgres@{address}/{database}")
 }
@@ -113,72 +108,12 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|this| std::os::unix::fs::MetadataExt::uid(&this) == 0)
 }
 
-/// A way to a server. While it is cut nothing arrives on either side, and nobody is told.
-#[derive(Clone)]
-pub(crate) struct Way {
-    address: SocketAddr,
-    is_open: watch::Sender<bool>,
-}
-
-impl Way {
-    /// A way to this address.
-    pub(crate) async fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let way = Self { address: listener.local_addr().unwrap(), is_open: watch::Sender::new(true) };
-        let is_open = way.is_open.clone();
-        tokio::spawn(async move {
-            while let Ok((from, _)) = listener.accept().await {
-                let mut open = is_open.subscribe();
-                tokio::spawn(async move {
-                    passes(&mut open).await;
-                    let Ok(to) = TcpStream::connect(server).await else { return };
-                    let ((from_read, from_write), (to_read, to_write)) = (from.into_split(), to.into_split());
-                    let again = open.clone();
-                    // Whoever ends it, ends it for both, once the other side can hear of it.
-                    tokio::select! {
-                        () = carry(from_read, to_write, open) => {}
-                        () = carry(to_read, from_write, again) => {}
-                    }
-                });
-            }
-        });
-        way
-    }
-
-    /// Cuts it.
-    pub(crate) fn cuts(&self) {
-        self.is_open.send_replace(false);
-    }
-
-    /// Mends it: what was said meanwhile arrives now.
-    pub(crate) fn mends(&self) {
-        self.is_open.send_replace(true);
-    }
-}
-
-/// Waits until the way is open.
-async fn passes(open: &mut watch::Receiver<bool>) {
-    let _story_is_over = open.wait_for(|is_open| *is_open).await;
-}
-
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut open: watch::Receiver<bool>) {
-    let mut bytes = vec![0; 16 * 1024];
-    loop {
-        let read = from.read(&mut bytes).await;
-        passes(&mut open).await;
-        let Ok(length @ 1..) = read else { return };
-        if to.write_all(&bytes[..length]).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// A bot with its way to the database.
+/// A bot with its wire to the database.
 pub(crate) struct Member {
     /// The process.
     pub(crate) bot: Bot,
     /// How it reaches the server.
-    pub(crate) way: Way,
+    pub(crate) wire: Wire,
     _folder: Option<TempDir>,
 }
 
@@ -211,14 +146,14 @@ pub(crate) fn signal(bot: &Bot, name: &str) {
 
 /// A world with so many bots on one database of this server, none of them started yet. The first is the world's own.
 pub(crate) async fn on(server: SocketAddr, database: &str, config: &Config, number: usize) -> (World, Vec<Member>) {
-    let way = Way::to(server).await;
-    let world = World::prepare(None, config.clone().server(&url(way.address, database))).await;
-    let mut members = vec![Member { bot: world.bot.clone(), way, _folder: None }];
+    let url = url(server, database);
+    let world = World::prepare(None, config.clone().server(&url).wired()).await;
+    let mut members = vec![Member { bot: world.bot.clone(), wire: world.wire().clone(), _folder: None }];
     for _ in 1..number {
-        let (way, folder, listens) = (Way::to(server).await, tempfile::tempdir().unwrap(), free_address());
-        config.clone().server(&url(way.address, database)).write(folder.path(), listens, &world.service);
+        let (wire, folder, listens) = (Wire::to(&url).await, tempfile::tempdir().unwrap(), free_address());
+        config.clone().server(wire.url()).write(folder.path(), listens, &world.service);
         let bot = Bot::new(Path::new(folder.path()), Form::Program, listens);
-        members.push(Member { bot, way, _folder: Some(folder) });
+        members.push(Member { bot, wire, _folder: Some(folder) });
     }
     (world, members)
 }

@@ -124,6 +124,23 @@ impl World {
         self.folder().join(name)
     }
 
+    /// Writes into the store behind the bot's back, as no version of it would.
+    pub(crate) async fn spoil(&self, sql: &'static str) {
+        match (&self.address, &self.server) {
+            (Address::File(file), _) => {
+                let url = format!("sqlite://{}", file.display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            (Address::Server(_), server) => {
+                let mut connection = sqlx::PgConnection::connect(server.as_ref().unwrap()).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
     /// Keeps the bot from writing until the answer is told to end.
     pub(crate) async fn is_busy(&self) -> Busy {
         match (&self.address, &self.server) {

@@ -40,6 +40,7 @@ pub(crate) enum Condition {
 }
 
 /// A wire to a server.
+#[derive(Clone)]
 pub(crate) struct Wire {
     url: String,
     plan: Arc<Plan>,

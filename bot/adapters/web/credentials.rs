@@ -18,6 +18,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::domain::{
     alerts::{Batch, Malformed},
+    deployments::Report,
     people::{Capability, PersonId},
     time::Time,
 };
@@ -25,7 +26,10 @@ use crate::domain::{
 /// Reads the body of a delivery of one source.
 pub type Parse = Arc<dyn Fn(&[u8]) -> Result<Batch, Malformed> + Send + Sync>;
 
-/// Something that sends alerts.
+/// Reads the body of a delivery about deployments and changes, with the event that its headers name.
+pub type Feed = Arc<dyn Fn(&str, &[u8]) -> Result<Option<Report>, Malformed> + Send + Sync>;
+
+/// Something that sends alerts, or tells of deployments.
 #[derive(Clone)]
 pub struct Source {
     /// Its name in the configuration.
@@ -34,13 +38,15 @@ pub struct Source {
     pub kind: SourceKind,
     /// How it proves who it is.
     pub auth: Auth,
-    /// How its deliveries are read; none if it sends by Alertmanager's API, which has a format of its own.
+    /// How its alerts are read; none if it sends by Alertmanager's API, which has a format of its own, or sends none.
     pub parse: Option<Parse>,
+    /// How what it tells of deployments is read, if it tells of them.
+    pub feed: Option<Feed>,
     /// What it may do beside sending, by Alertmanager's API.
     pub may: Option<Capability>,
 }
 
-/// The formats in which alerts are taken.
+/// The formats in which alerts, and reports of deployments, are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
     /// Alertmanager's webhook, version 4.
@@ -49,6 +55,10 @@ pub enum SourceKind {
     Generic,
     /// What Prometheus sends to an Alertmanager: its API, version 2.
     Prometheus,
+    /// GitHub's webhooks.
+    Github,
+    /// JSON of any deployer.
+    Deployments,
 }
 
 /// How a source proves who it is.
@@ -62,14 +72,15 @@ pub enum Auth {
     Signed(Signing),
 }
 
-/// How deliveries are signed: HMAC-SHA256, in hexadecimal, over the time in Unix seconds, a dot, and the body.
+/// How deliveries are signed: HMAC-SHA256, in hexadecimal, over the time in Unix seconds, a dot, and the body; or over the
+/// body alone, where the sender has it so.
 #[derive(Clone)]
 pub struct Signing {
     keys: Vec<Hmac<Sha256>>,
     /// The header with the signature, which may start with `sha256=`.
     pub header: String,
-    /// The header with the time in Unix seconds.
-    pub time_header: String,
+    /// The header with the time in Unix seconds; without one, no time is signed.
+    pub time_header: Option<String>,
     /// How far that time may be from the bot's.
     pub tolerance: Duration,
 }
@@ -108,9 +119,22 @@ impl Auth {
         Auth::Signed(Signing {
             keys: known.filter_map(|secret| Hmac::new_from_slice(secret).ok()).collect(),
             header: "x-firewarden-signature".to_owned(),
-            time_header: "x-firewarden-time".to_owned(),
+            time_header: Some("x-firewarden-time".to_owned()),
             tolerance: Duration::from_mins(5),
         })
+    }
+}
+
+impl Auth {
+    /// A signature by any of these secrets over the body alone, as GitHub signs.
+    /// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
+    pub fn signed_by_github(secrets: &[SecretString]) -> Self {
+        match Self::signed(secrets) {
+            Auth::Signed(signing) => {
+                Auth::Signed(Signing { header: "x-hub-signature-256".to_owned(), time_header: None, ..signing })
+            }
+            other @ (Auth::Bearer(_) | Auth::Basic(_)) => other,
+        }
     }
 }
 
@@ -162,16 +186,26 @@ impl Source {
 impl Signing {
     /// The signature, in lower-case hexadecimal, if it is right and fresh.
     pub(super) fn verified(&self, headers: &HeaderMap, body: &[u8], now: Time) -> Option<String> {
-        let said = headers.get(&self.time_header)?.to_str().ok()?.trim();
-        let at = Time::from_millis(said.parse::<i64>().ok()?.checked_mul(1000)?);
-        let apart = now.since(at).max(at.since(now));
+        let said = match &self.time_header {
+            Some(header) => Some(headers.get(header)?.to_str().ok()?.trim()),
+            None => None,
+        };
+        let apart = match said {
+            Some(said) => {
+                let at = Time::from_millis(said.parse::<i64>().ok()?.checked_mul(1000)?);
+                now.since(at).max(at.since(now))
+            }
+            None => Duration::ZERO,
+        };
         let signature = headers.get(&self.header)?.to_str().ok()?.trim();
         let signature = hex::decode(signature.strip_prefix("sha256=").unwrap_or(signature)).ok()?;
         let mut is_right = Choice::from(0);
         for key in &self.keys {
             let mut mac = key.clone();
-            mac.update(said.as_bytes());
-            mac.update(b".");
+            if let Some(said) = said {
+                mac.update(said.as_bytes());
+                mac.update(b".");
+            }
             mac.update(body);
             is_right |= mac.finalize().into_bytes().as_slice().ct_eq(&signature);
         }

@@ -8,9 +8,11 @@ mod api_v2;
 mod caller;
 pub mod console;
 pub mod credentials;
+mod feeds;
 mod health;
 mod plain;
 mod room;
+mod runbooks;
 mod say;
 #[cfg(test)]
 mod tests;
@@ -30,7 +32,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::answers::Trouble;
-pub use self::credentials::{Auth, Fingerprint, Gate, Keys, Parse, Source, SourceKind};
+pub use self::credentials::{Auth, Feed, Fingerprint, Gate, Keys, Parse, Source, SourceKind};
 use crate::{domain::time::Time, engine::Engine};
 
 /// The longest delivery that is taken if the configuration says nothing else.
@@ -88,6 +90,11 @@ pub fn router(web: Web) -> Router {
         .route("/webhooks/alertmanager", post(webhooks::alertmanager))
         .route("/webhooks/alertmanager/{source}", post(webhooks::alertmanager_named))
         .route("/webhooks/generic/{source}", post(webhooks::generic))
+        .route("/webhooks/runbooks/{name}", post(runbooks::start))
+        .route("/webhooks/github", post(feeds::github))
+        .route("/webhooks/github/{source}", post(feeds::github_named))
+        .route("/webhooks/deployments", post(feeds::deployments))
+        .route("/webhooks/deployments/{source}", post(feeds::deployments_named))
         .route("/api/say", post(say::say))
         .route("/api/commands", get(say::commands))
         .route("/api/complete", get(say::complete))

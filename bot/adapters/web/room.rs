@@ -45,7 +45,9 @@ impl Room {
         units.map(|units| Place { _units: units }).ok_or_else(|| {
             let status = match kind {
                 SourceKind::Alertmanager => StatusCode::SERVICE_UNAVAILABLE,
-                SourceKind::Generic | SourceKind::Prometheus => StatusCode::TOO_MANY_REQUESTS,
+                SourceKind::Generic | SourceKind::Prometheus | SourceKind::Github | SourceKind::Deployments => {
+                    StatusCode::TOO_MANY_REQUESTS
+                }
             };
             Trouble::new(status, "Cannot take the delivery: too many are being taken already")
                 .hint("send it again in a few seconds: nothing of it was kept")

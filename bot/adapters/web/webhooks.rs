@@ -21,7 +21,7 @@ use super::{
     credentials::Shown,
     room::Place,
 };
-use crate::engine::traces::Arrival;
+use crate::{domain::alerts::Malformed, engine::traces::Arrival};
 
 /// `POST /webhooks/alertmanager`: the source is the one whose credentials these are.
 pub(super) async fn alertmanager(site: State<Arc<Site>>, request: Request) -> Response {
@@ -77,14 +77,7 @@ async fn take(
     let Some(parse) = source.parse.as_ref().filter(|_| is_here) else {
         return Err(elsewhere(source));
     };
-    let mut batch = parse(&proven.body).map_err(|malformed| {
-        let place = if malformed.json_path.is_empty() { "body" } else { &malformed.json_path };
-        let trouble = Trouble::new(StatusCode::BAD_REQUEST, format!("`{place}`: {}", malformed.what));
-        match malformed.hint {
-            Some(hint) => trouble.hint(hint),
-            None => trouble,
-        }
-    })?;
+    let mut batch = parse(&proven.body).map_err(malformed)?;
     // The same signature is the same delivery: sent again, by its sender or by somebody who overheard it, it says
     // nothing new.
     if let (None, Some(signature)) = (&batch.source_key, proven.signature) {
@@ -97,12 +90,24 @@ async fn take(
     Ok((StatusCode::ACCEPTED, Json(json!({ "alerts": receipt.alerts, "truncated": truncated }))).into_response())
 }
 
+/// What a source is told whose body is not understood.
+pub(super) fn malformed(malformed: Malformed) -> Trouble {
+    let place = if malformed.json_path.is_empty() { "body" } else { &malformed.json_path };
+    let trouble = Trouble::new(StatusCode::BAD_REQUEST, format!("`{place}`: {}", malformed.what));
+    match malformed.hint {
+        Some(hint) => trouble.hint(hint),
+        None => trouble,
+    }
+}
+
 /// What a source is told that sends to an address which is not its own.
 pub(super) fn elsewhere(source: &Source) -> Trouble {
     let place = match source.kind {
         SourceKind::Alertmanager => format!("/webhooks/alertmanager/{}", source.name),
         SourceKind::Generic => format!("/webhooks/generic/{}", source.name),
         SourceKind::Prometheus => "/api/v2/alerts".to_owned(),
+        SourceKind::Github => format!("/webhooks/github/{}", source.name),
+        SourceKind::Deployments => format!("/webhooks/deployments/{}", source.name),
     };
     Trouble::new(StatusCode::FORBIDDEN, format!("The source `{}` may not send to this address", source.name))
         .hint(format!("it sends to `{place}`"))
@@ -116,15 +121,16 @@ pub(super) fn arrival(site: &Site, headers: &HeaderMap) -> Option<Arrival> {
 }
 
 /// A delivery whose sender is known.
-struct Proven<'a> {
-    source: &'a Source,
-    body: Bytes,
-    signature: Option<String>,
+pub(super) struct Proven<'a> {
+    pub(super) source: &'a Source,
+    pub(super) body: Bytes,
+    pub(super) signature: Option<String>,
     /// Kept until it is answered.
     _place: Place,
 }
 
-async fn prove<'a>(
+/// The sender, by the credentials of its request, and what it sends.
+pub(super) async fn prove<'a>(
     site: &Site,
     (kind, sources): (SourceKind, &'a [Source]),
     headers: &HeaderMap,
@@ -149,7 +155,11 @@ async fn prove<'a>(
             return Ok(Proven { source, body, signature: Some(signature), _place: place });
         }
     }
-    Err(Trouble::new(StatusCode::UNAUTHORIZED, "The signature is not right, or too old").hint(
-        "sign the time in Unix seconds, a dot and the body with HMAC-SHA256, and send time and signature in headers",
-    ))
+    let trouble = Trouble::new(StatusCode::UNAUTHORIZED, "The signature is not right, or too old");
+    Err(trouble.hint(match kind {
+        SourceKind::Github => "give the webhook the secret of its source, and the content type `application/json`",
+        SourceKind::Alertmanager | SourceKind::Generic | SourceKind::Prometheus | SourceKind::Deployments => {
+            "sign the time in Unix seconds, a dot and the body with HMAC-SHA256, and send time and signature in headers"
+        }
+    }))
 }

@@ -2,12 +2,9 @@
 //!
 //! A file is unpacked into a store of its own for a moment, so that everything that reads a store reads it too.
 
-use std::{
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{Failure, say, store, transfer as files};
+use super::{Failure, say, scratch::Scratch, store, transfer as files};
 use crate::{
     adapters::archive::Folder,
     app::config::{Config, Look},
@@ -114,21 +111,12 @@ pub(super) struct Unpacked {
     _folder: Scratch,
 }
 
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _gone = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Unpacks an archived incident, once its file is found to be what was written.
 pub(super) async fn unpack(config: &Config, archived: &Archived) -> Result<Unpacked, Failure> {
     let failed = |trouble: Trouble| files::failed("read", Path::new(&archived.file), &trouble);
     let path = check(config, archived).map_err(failed)?;
-    let folder = Scratch(std::env::temp_dir().join(format!("firewarden-{}", uuid::Uuid::now_v7())));
-    std::fs::DirBuilder::new().mode(0o700).create(&folder.0).map_err(|error| failed(error.into()))?;
-    let address = Address::File(folder.0.join("archived.db"));
+    let folder = Scratch::new(&std::env::temp_dir()).map_err(|error| failed(error.into()))?;
+    let address = Address::File(folder.path().join("archived.db"));
     let mut reading = files::opened(&path).map_err(failed)?;
     let kept = Kept::Nothing(Restored {
         made_at: Some(archived.archived_at),

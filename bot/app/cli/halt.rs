@@ -62,7 +62,7 @@ pub(super) async fn halt(config: &Path, bot: &Bot, store: Option<PathBuf>, order
             };
             warn(&format!("{what}\n{text}"));
         }
-        Err(fault @ Failure::Fault(_)) => return Err(fault),
+        Err(other @ (Failure::Misused(_) | Failure::Fault(_))) => return Err(other),
     }
     Ok(())
 }

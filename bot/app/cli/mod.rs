@@ -3,10 +3,15 @@
 mod archive;
 mod backup;
 mod check;
+mod explain;
 mod halt;
+mod plan;
+mod rehearse;
 mod remote;
 mod review;
 mod route;
+mod runbook;
+mod scratch;
 mod store;
 mod transfer;
 
@@ -31,6 +36,8 @@ use crate::{
 
 /// Something is wrong with what was given, or was refused; it was said what.
 const REFUSED: u8 = 1;
+/// The command line is wrong, or names what is not there. <https://docs.rs/clap> ends with the same code.
+const MISUSED: u8 = 2;
 /// The bot cannot be reached.
 const UNREACHABLE: u8 = 3;
 /// The program itself failed. <https://man.openbsd.org/sysexits.3> has it as `EX_SOFTWARE`.
@@ -82,7 +89,7 @@ enum Command {
     },
     /// Work on runbook files.
     #[command(subcommand)]
-    Runbook(RunbookCommand),
+    Runbook(runbook::Command),
     /// Say a line to a running bot, as in chat.
     #[command(after_help = "\
 Examples:
@@ -186,16 +193,6 @@ Example, from the file to PostgreSQL:
 }
 
 #[derive(Debug, Subcommand)]
-enum RunbookCommand {
-    /// Check runbook files, and print every problem with its place and a hint.
-    Check {
-        /// The files.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum ArchiveCommand {
     /// List them, each with its file.
     List,
@@ -237,6 +234,8 @@ pub(super) struct Bot {
 pub(super) enum Failure {
     /// Problems in files, or a refusal, in words for the person.
     Refused(String),
+    /// What the command line names is not there, or does not fit.
+    Misused(String),
     /// The bot cannot be reached.
     Unreachable(String),
     /// The program failed.
@@ -305,7 +304,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             let look = if without_secrets { Look::WithoutSecrets } else { Look::ForSecrets };
             check::everything(&cli.config, look)
         }
-        Command::Runbook(RunbookCommand::Check { files }) => check::runbooks(&files),
+        Command::Runbook(command) => Box::pin(runbook::run(&cli.config, command)).await,
         Command::Say { line, key, bot } => remote::say(&cli.config, &bot, &line.join(" "), key).await,
         Command::Review { incident, out, bot } => review::write(&cli.config, &bot, incident, out.as_deref()).await,
         Command::Halt { reason, lift, store, bot } => {
@@ -326,6 +325,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Refused(text)) => complain(&text, REFUSED),
+        Err(Failure::Misused(text)) => complain(&text, MISUSED),
         Err(Failure::Unreachable(text)) => complain(&text, UNREACHABLE),
         Err(Failure::Fault(error)) => complain(&format!("{error:#}"), FAULT),
     }

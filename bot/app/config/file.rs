@@ -11,10 +11,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use super::secrets::{SecretList, SecretRef};
 use crate::{
     adapters::generic::GenericMapping,
-    domain::{alerts, duration, incidents, people::Capability, routes::Route, runbooks::plan::Mode},
+    domain::{
+        alerts, deployments, duration, freezes::Window, incidents, people::Capability, routes::Route,
+        runbooks::plan::Mode, runs::budgets::Budget,
+    },
 };
+
+use super::{clusters::ClusterSection, github::GithubSection, metrics::PrometheusSection};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,8 +48,20 @@ pub struct File {
     pub default_route: Option<Route>,
     /// How incidents group, resolve and reopen.
     pub incidents: incidents::Settings,
+    /// Where the catalog of services is.
+    pub services: ServicesSection,
+    /// When a deployment counts as good, and which changes are near an incident.
+    pub deployments: deployments::Settings,
     /// Where the runbooks are.
     pub runbooks: RunbooksSection,
+    /// Which servers of Prometheus runbooks may ask.
+    pub prometheus: PrometheusSection,
+    /// Windows in which nothing is changed.
+    pub freezes: Vec<Window>,
+    /// How many effects may be in flight to a system.
+    pub limits: BTreeMap<String, u32>,
+    /// How much of a service may be changed in an hour.
+    pub budgets: BTreeMap<String, Budget>,
     /// What reviews look like.
     pub reviews: ReviewsSection,
     /// How long what is over is kept in the store.
@@ -52,6 +70,10 @@ pub struct File {
     pub chat: ChatSection,
     /// Discord; without it the console is the only chat.
     pub discord: Option<DiscordSection>,
+    /// The Kubernetes clusters that runbooks act on, by the names that they use.
+    pub kubernetes: BTreeMap<String, ClusterSection>,
+    /// GitHub; without it no step does anything there.
+    pub github: Option<GithubSection>,
     /// Who is told when the bot itself is in trouble.
     pub emergency: Option<EmergencySection>,
     /// Who is told that the bot works.
@@ -116,49 +138,6 @@ impl Default for WebSection {
 pub struct SecretsSection {
     /// A folder with one file for each secret.
     pub directory: Option<PathBuf>,
-}
-
-/// Where a secret is; never the secret itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    deny_unknown_fields,
-    expecting = "where the secret is, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, and never the secret itself"
-)]
-pub enum SecretRef {
-    /// In this variable of the environment.
-    Env {
-        /// The variable.
-        env: String,
-    },
-    /// In this file.
-    File {
-        /// The file; a relative path begins at the folder of the configuration.
-        file: PathBuf,
-    },
-}
-
-/// One secret, or two while one takes the other's place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "where the secret is, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, or a list of two; never the secret itself"
-)]
-pub enum SecretList {
-    /// One.
-    One(SecretRef),
-    /// Several that all hold.
-    Several(Vec<SecretRef>),
-}
-
-impl SecretList {
-    /// All of them.
-    pub fn all(&self) -> &[SecretRef] {
-        match self {
-            SecretList::One(one) => std::slice::from_ref(one),
-            SecretList::Several(several) => several,
-        }
-    }
 }
 
 /// One text, or several.
@@ -246,6 +225,10 @@ pub enum SourceKind {
     Generic,
     /// Alertmanager's API, version 2, as Prometheus speaks it.
     Prometheus,
+    /// GitHub's webhooks about deployments and changes.
+    Github,
+    /// Any deployer's word about a deployment.
+    Deployments,
 }
 
 /// How a source proves who it is.
@@ -286,6 +269,14 @@ impl Auth {
             }
         }
     }
+}
+
+/// `[services]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServicesSection {
+    /// The file with the catalog of services, if there is one.
+    pub file: Option<PathBuf>,
 }
 
 /// `[runbooks]`

@@ -4,8 +4,13 @@
 //! in the file it is and how to mend it.
 
 pub mod check;
+mod clusters;
 pub mod file;
+pub mod github;
+mod guards;
+pub mod metrics;
 pub mod places;
+mod secrets;
 mod settle;
 
 use std::{
@@ -15,9 +20,12 @@ use std::{
 
 use secrecy::SecretString;
 
-use self::file::{File, RunbooksSection, SecretList, SecretRef};
+use self::{
+    clusters::ClusterSection,
+    file::{File, RunbooksSection, SecretList, SecretRef},
+};
 use crate::{
-    adapters::secrets::LocalSecrets,
+    adapters::{kubernetes::Access, secrets::LocalSecrets},
     app::halt,
     domain::{diagnostic::Diagnostic, runbooks::words},
     store::{Address, Fault, FaultKind, Server},
@@ -121,9 +129,22 @@ impl Config {
         self.file.runbooks.directory == RunbooksSection::default().directory
     }
 
+    /// The file with the catalog of services, if one is named.
+    pub fn services_file(&self) -> Option<PathBuf> {
+        self.file.services.file.as_ref().map(|file| self.beside(file))
+    }
+
     /// The folder with templates of reviews, if one is named.
     pub fn templates_directory(&self) -> Option<PathBuf> {
         self.file.reviews.templates.as_ref().map(|folder| self.beside(folder))
+    }
+
+    /// How a cluster of Kubernetes is reached.
+    pub fn access(&self, section: &ClusterSection) -> Access {
+        match &section.kubeconfig {
+            Some(path) => Access::File { path: self.beside(path), context: section.context.clone() },
+            None => Access::Inside,
+        }
     }
 
     /// The secret that is meant.
@@ -149,9 +170,12 @@ impl Config {
     /// The files that hold secrets which are read only at the start, each with the section that names it.
     pub fn secret_files_at_start(&self) -> Vec<(&'static str, PathBuf)> {
         let discord = self.file.discord.as_ref().map(|discord| ("[discord]", &discord.token));
+        let github = self.file.github.as_ref().and_then(|it| Some(("[github]", it.secret()?)));
         let emergency = self.file.emergency.as_ref().and_then(|it| Some(("[emergency]", it.token.as_ref()?)));
         let traces = self.file.traces.iter().flat_map(|traces| traces.headers.values());
-        let all = discord.into_iter().chain(emergency).chain(traces.map(|secret| ("[traces]", secret)));
+        let servers = self.file.prometheus.secrets().map(|secret| ("[prometheus]", secret));
+        let traces = traces.map(|secret| ("[traces]", secret));
+        let all = discord.into_iter().chain(github).chain(emergency).chain(servers).chain(traces);
         all.filter_map(|(section, secret)| Some((section, self.file_of(secret)?))).collect()
     }
 

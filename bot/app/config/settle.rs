@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     adapters::{
-        alertmanager, generic,
+        alertmanager, deployments, generic,
         web::{self, Fingerprint, Keys},
     },
     domain::{
@@ -32,10 +32,14 @@ impl Config {
             people: self.known_people(),
             alerts: file.alerts.clone(),
             incidents: file.incidents.clone(),
+            deployments: file.deployments,
             routes: file.routes.clone(),
             default_route: default_route(file.default_route.as_ref()),
             scopes: file.sources.iter().map(|source| (source.name.clone(), scope(source))).collect(),
             default_channel: file.chat.channel.clone(),
+            freezes: file.freezes.clone(),
+            limits: file.limits.clone(),
+            budgets: file.budgets.clone(),
             viewer: file.traces.as_ref().and_then(|traces| traces.viewer.clone()).map(Viewer),
             ..Rules::default()
         }
@@ -77,6 +81,7 @@ impl Config {
 
     fn source(&self, source: &SourceSection) -> web::Source {
         let name = source.name.clone();
+        let mut feed: Option<web::Feed> = None;
         let (kind, parse): (_, Option<web::Parse>) = match source.kind {
             SourceKind::Alertmanager => {
                 (web::SourceKind::Alertmanager, Some(Arc::new(move |body| alertmanager::parse(body, &name))))
@@ -86,8 +91,20 @@ impl Config {
                 (web::SourceKind::Generic, Some(Arc::new(move |body| generic::parse(body, &name, &mapping))))
             }
             SourceKind::Prometheus => (web::SourceKind::Prometheus, None),
+            SourceKind::Github => {
+                feed = Some(Arc::new(deployments::github::read));
+                (web::SourceKind::Github, None)
+            }
+            SourceKind::Deployments => {
+                feed = Some(Arc::new(move |_, body| deployments::generic::read(&name, body)));
+                (web::SourceKind::Deployments, None)
+            }
         };
-        web::Source { name: source.name.clone(), kind, auth: self.auth(&source.auth), parse, may: source.may }
+        let auth = match (&source.auth, source.kind) {
+            (Auth::Hmac { secret, .. }, SourceKind::Github) => web::Auth::signed_by_github(&self.secrets_of(secret)),
+            (auth, _) => self.auth(auth),
+        };
+        web::Source { name: source.name.clone(), kind, auth, parse, feed, may: source.may }
     }
 
     fn auth(&self, auth: &Auth) -> web::Auth {
@@ -99,7 +116,7 @@ impl Config {
                 if let web::Auth::Signed(signing) = &mut auth {
                     let or = |name: &Option<String>, usual: &str| name.as_deref().unwrap_or(usual).to_ascii_lowercase();
                     signing.header = or(header, &signing.header);
-                    signing.time_header = or(time_header, &signing.time_header);
+                    signing.time_header = signing.time_header.take().map(|usual| or(time_header, &usual));
                     signing.tolerance = tolerance.unwrap_or(signing.tolerance);
                 }
                 auth

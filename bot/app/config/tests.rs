@@ -30,10 +30,19 @@ fn whole_example() -> String {
 fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
-            let is_named =
-                ["people", "roles", "labels", "annotations", "map", "channels", "silent_after_of", "headers"]
-                    .iter()
-                    .any(|named| at.rsplit('.').next() == Some(named));
+            let is_named = [
+                "people",
+                "roles",
+                "labels",
+                "annotations",
+                "map",
+                "channels",
+                "silent_after_of",
+                "headers",
+                "kubernetes",
+            ]
+            .iter()
+            .any(|named| at.rsplit('.').next() == Some(named));
             for (name, value) in fields {
                 let path = if is_named { format!("{at}.*") } else { format!("{at}.{name}") };
                 found.insert(path.clone());
@@ -86,6 +95,9 @@ fn a_source_may_do_what_its_kind_can() {
     let signed = "hmac = { secret = { env = \"A\" } }";
     let told = problems(&format!("[[sources]]\nname = \"a\"\nkind = \"prometheus\"\nauth = {{ {signed} }}\n"));
     assert!(told.starts_with("firewarden.toml:4:1: Prometheus does not sign what it sends"), "{told}");
+    let github = "{ hmac = { secret = { env = \"A\" }, tolerance = \"5m\" } }";
+    let told = problems(&format!("[[sources]]\nname = \"a\"\nkind = \"github\"\nauth = {github}\n"));
+    assert!(told.starts_with("firewarden.toml:4:1: GitHub signs what it sends, in a way of its own"), "{told}");
     let told = check("prometheus", "bearer", "mapping = {}");
     assert!(told.starts_with("firewarden.toml:5:1: the alerts of this kind of source need no mapping"), "{told}");
 }
@@ -100,6 +112,8 @@ fn the_example_shows_every_setting() {
     for name in ["name", "match", "continue"] {
         there.remove(&format!(".default_route.{name}"));
     }
+    // An App takes the place of the token that is shown, so the example tells of it in words.
+    there.remove(".github.app");
     // A label's map and default are shown where they are used; elsewhere they are empty.
     there.retain(|path| !matches!(path.rsplit('.').next(), Some("map" | "default")) || path.contains(".severity."));
     there.retain(|path| !path.starts_with(".default_route.severity."));
@@ -214,4 +228,22 @@ fn the_default_route_keeps_what_it_is_not_told() {
     assert_eq!(rules.default_route.channel.as_deref(), Some("ops"));
     assert_eq!(rules.default_route.group_by, Some(vec!["alertname".to_owned()]));
     assert_eq!(rules.default_route.name, "default");
+}
+
+#[test]
+fn a_cluster_says_in_one_way_how_it_is_reached() {
+    for (section, what) in [
+        ("", "it does not say how the cluster is reached"),
+        ("kubeconfig = \"a\"\nin_cluster = true\n", "it has both `kubeconfig` and `in_cluster`"),
+        ("in_cluster = true\ncontext = \"a\"\n", "`context` means nothing without `kubeconfig`"),
+        ("kubeconfg = \"a\"\n", "did you mean `kubeconfig`?"),
+    ] {
+        let found = problems(&format!("[kubernetes.production]\n{section}"));
+        assert!(found.contains(what), "{section}: {found}");
+    }
+    assert!(problems("[kubernetes.\"a b\"]\nin_cluster = true\n").contains("cannot be the name of a cluster"));
+    let text = "[kubernetes.production]\nkubeconfig = \"nowhere\"\n";
+    let found = Config::read(Path::new("firewarden.toml"), text, Look::ForSecrets).err().unwrap();
+    assert!(found[0].what.starts_with("`nowhere`: it cannot be read: "), "{found:?}");
+    assert_eq!(found[0].place.map(|place| place.line), Some(2));
 }

@@ -215,6 +215,11 @@ pub enum Event {
         /// What they wrote.
         text: String,
     },
+    /// It was said anew what is wrong.
+    SummaryChanged {
+        /// What is wrong.
+        summary: String,
+    },
     /// A key time was set.
     MilestoneSet {
         /// Which.
@@ -327,6 +332,7 @@ impl timeline::Event for Event {
             }
             Event::RoleTaken { role, person, before: None } => format!("gave the role `{role}` to `{person}`"),
             Event::Noted { text } => format!("noted: {text}"),
+            Event::SummaryChanged { summary } => format!("summed it up: {summary}"),
             Event::MilestoneSet { milestone, value, from, replaced, confirmed } => format!(
                 "set `{milestone}` to `{}`{}{}{}",
                 value.long(),

@@ -258,6 +258,7 @@ impl RunStory {
             | Event::ApprovalNotCounted { approval, .. }
             | Event::ApprovalVoided { approval, .. }
             | Event::ApprovalExpired { approval, .. }
+            | Event::ApprovalWithdrawn { approval, .. }
             | Event::QuestionAnswered { approval, .. } => {
                 let name = approval.to_string();
                 let mut asked = self.acts.iter_mut().rev().filter_map(|act| act.approval.as_mut());
@@ -267,9 +268,15 @@ impl RunStory {
                 }
             }
             Event::RunAttached { .. }
+            | Event::RunQueued { .. }
+            | Event::StepDelayed { .. }
             | Event::RunHeld { .. }
             | Event::RunResumed { .. }
             | Event::UndoAsked { .. }
+            | Event::ChildStarted { .. }
+            | Event::PauseAsked { .. }
+            | Event::RunPaused { .. }
+            | Event::FailureMet { .. }
             | Event::CancelAsked { .. } => self.acts.push(Act { turn: Some(Line::of(entry)), ..Act::default() }),
             Event::RunEnded { runbook, target, state, .. } => {
                 self.runbook.clone_from(runbook);
@@ -277,7 +284,10 @@ impl RunStory {
                 self.state = Some(state.words().to_owned());
                 self.ended = Some(Line::of(entry));
             }
-            Event::RunRefused { .. } | Event::HaltOrdered { .. } | Event::HaltLifted { .. } => {}
+            Event::LanesBegun { .. }
+            | Event::RunRefused { .. }
+            | Event::HaltOrdered { .. }
+            | Event::HaltLifted { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
     timeline::{self, Day},
 };
 use crate::domain::{
+    deployments,
     incidents::{Event, Milestone, Phase, Role},
     people::Actor,
     timeline::Entry,
@@ -31,6 +32,7 @@ pub struct Document {
     pub times: Vec<KeyTime>,
     pub measures: Vec<MeasureLine>,
     pub detection: Detection,
+    pub nearby: Vec<Line>,
     pub changes: Vec<Change>,
     pub response: Response,
     pub automation: Automation,
@@ -177,10 +179,24 @@ impl Document {
             material: material::material(&said),
             times,
             measures,
+            nearby: lines::of(&said, is_nearby),
             changes,
             timeline,
         }
     }
+}
+
+/// Whether an entry tells of changes near in time, or of none.
+fn is_nearby(entry: &Entry, said: &Said) -> bool {
+    let is_near = |event| {
+        matches!(
+            event,
+            deployments::Event::ChangeNearby { .. }
+                | deployments::Event::NoChangeNearby { .. }
+                | deployments::Event::BannedDeployed { .. }
+        )
+    };
+    *said == Said::Other && entry.event::<deployments::Event>().is_some_and(is_near)
 }
 
 fn header(facts: &Facts, said: &[(&Entry, Said)]) -> Header {
@@ -313,6 +329,7 @@ fn is_resolution(_: &Entry, said: &Said) -> bool {
             | Event::Joined {}
             | Event::RoleTaken { .. }
             | Event::Noted { .. }
+            | Event::SummaryChanged { .. }
             | Event::MergedFrom { .. }
             | Event::LinkedToEarlier { .. } => false,
         },

@@ -113,6 +113,7 @@ pub fn is_factor(_: &Entry, said: &Said) -> bool {
                 | runs::Event::StepInDoubt { .. }
                 | runs::Event::RunHeld { .. }
                 | runs::Event::ApprovalVoided { .. }
+                | runs::Event::ApprovalWithdrawn { .. }
                 | runs::Event::ApprovalExpired { .. }
         ),
         Said::Incident(event) => matches!(event, Event::AlertFlapping { .. } | Event::AlertSilent { .. }),

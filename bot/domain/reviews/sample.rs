@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::facts::{ActionItem, Facts, Post, Related};
 use crate::domain::{
+    deployments,
     ids::{AlertKey, ApprovalId, IncidentId, RunId},
     incidents::{Event, Grouping, Incident, Mark, Member, Milestone, Milestones, Origin, Phase, Role},
     people::{Actor, PersonId},
@@ -64,6 +65,17 @@ pub(super) fn release() -> Facts {
     let cleared = log.says(320, &source, &Event::AlertCleared { alert: alert(), at: at(310) });
     log.says(320, &Actor::Bot, &moved(Phase::Investigating, Phase::Monitoring, Some("alerts_cleared")));
     log.says(400, &bo, &Event::RoleTaken { role: Role::Lead, person: PersonId("bo".to_owned()), before: None });
+    let merged = deployments::Event::ChangeNearby {
+        change: deployments::ChangeKind::Merge,
+        service: "checkout".to_owned(),
+        environment: None,
+        what: "#9 Faster carts".to_owned(),
+        at: at(405),
+        by: Some("ana".to_owned()),
+        url: None,
+        before_ms: None,
+    };
+    log.says(410, &Actor::Bot, &merged);
     log.says(420, &bo, &Event::Noted { text: "The new cache key was not in the load test".to_owned() });
     let item = "action: Put the cache key into the load test owner:bo due:2026-12-01";
     log.says(421, &bo, &Event::Noted { text: item.to_owned() });

@@ -16,10 +16,11 @@ use crate::domain::{
         fields::{self, Names},
         format::{self, File, INPUT_KEYS},
         inputs,
-        plan::{Approval, Input, InputKind, InputSource, Mode, Plan, Step, TargetTemplate, Trigger},
+        plan::{Approval, Input, InputKind, InputSource, Mode, OnFailure, Plan, Step, TargetTemplate, Trigger},
         reader::{At, Reader, shown},
-        steps::{produced, steps},
-        template,
+        step_format::{MOST_STEPS, StepEntry},
+        steps::{gives, steps},
+        template, trigger_format,
         yaml::{self, Key, Node},
     },
 };
@@ -36,7 +37,7 @@ pub fn read(file: &Path, bytes: &[u8]) -> Result<Plan, Vec<Diagnostic>> {
         let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         vec![Diagnostic::new(file, "the file is not UTF-8 text").at(line, 1)]
     })?;
-    let root = yaml::read(file, text).map_err(|problem| vec![problem])?;
+    let root = yaml::read(file, text, "a runbook").map_err(|problem| vec![problem])?;
     let mut reader = Reader::new(file);
     let plan = format::read(&mut reader, &root).and_then(|file| compile(&mut reader, &file));
     match plan {
@@ -51,6 +52,12 @@ fn compile(reader: &mut Reader<'_>, file: &File) -> Option<Plan> {
     for (key, _) in &file.inputs {
         names.add(&key.name, Vec::new());
     }
+    if let Some(command) = &file.trigger.command {
+        trigger_format::fits_command(reader, command, &inputs);
+        if let Some(when) = &command.value.when {
+            fields::condition(reader, &names, &At { value: when.clone(), place: command.place });
+        }
+    }
     let mut only_inputs = Names::default();
     for input in &file.inputs {
         only_inputs.add(&input.0.name, Vec::new());
@@ -58,25 +65,48 @@ fn compile(reader: &mut Reader<'_>, file: &File) -> Option<Plan> {
     for text in [&file.service, &file.environment].into_iter().flatten() {
         fields::template(reader, &only_inputs, &text.value, text.place);
     }
-    for text in file.matchers.iter().flatten() {
+    if let Some(together) = &file.guards.concurrency {
+        fields::template(reader, &only_inputs, &together.key, file.key_place);
+    }
+    for text in file.trigger.matchers.iter().flatten() {
         if let Err(what) = Matcher::parse(&text.value) {
             reader.hinted(text.place, what, "write `name=\"value\"`, with `=`, `!=`, `=~` or `!~`");
         }
     }
     unique_names(reader, file);
     let known_before = names.clone();
-    let steps = steps(reader, file, names);
+    let compiled = steps(reader, &file.steps, &mut names, "");
     let approval = approval(reader, file, &known_before);
-    consent(reader, file, &steps);
-    let whole = steps.iter().all(Option::is_some);
+    consent(reader, file, &compiled);
+    let outputs = file.outputs.iter().map(|(key, node)| (key.place, key.name.as_str(), node));
+    fields::expressions(reader, &names, outputs);
+    let failed = names.with("failure", &["reason", "step", "detail"].map(str::to_owned));
+    let mut aside = |entries: &[StepEntry], names: &Names, path: &str| {
+        for entry in entries.iter().filter(|entry| entry.undo.is_some()) {
+            let what = format!("`undo` means nothing in `{path}`: what was done there stays");
+            reader.hinted(entry.place, what, "say `irreversible: true` or `repeat: safe`");
+        }
+        steps(reader, entries, &mut names.clone(), &format!("{path}.")).into_iter().collect::<Option<Vec<Step>>>()
+    };
+    let before_mutation = aside(&file.before_mutation, &failed, "before_mutation");
+    let after_mutation = aside(&file.after_mutation, &failed, "after_mutation");
+    let ending = failed.with("ending", &["state", "reason", "detail"].map(str::to_owned));
+    let finally = aside(&file.finally, &ending, "finally");
     Some(Plan {
         name: file.name.as_ref()?.value.clone(),
         description: file.description.as_ref().map(|text| text.value.clone()),
         owner: file.owner.as_ref().map(|text| text.value.clone()),
         mode: file.mode,
         trigger: Trigger {
-            alert: file.matchers.as_ref().map(|texts| texts.iter().map(|text| text.value.clone()).collect()),
-            chat: file.chat,
+            alert: file.trigger.matchers.as_ref().map(|texts| texts.iter().map(|text| text.value.clone()).collect()),
+            chat: file.trigger.chat,
+            command: file.trigger.command.as_ref().map(|command| command.value.clone()),
+            after: file.trigger.after,
+            delay: file.trigger.delay,
+            incident: file.trigger.incident,
+            schedule: file.trigger.schedule.clone(),
+            webhook: file.trigger.webhook,
+            run: file.trigger.run.clone(),
         },
         inputs,
         target: TargetTemplate {
@@ -85,7 +115,16 @@ fn compile(reader: &mut Reader<'_>, file: &File) -> Option<Plan> {
         },
         guards: file.guards.clone(),
         approval,
-        steps: if whole { steps.into_iter().flatten().collect() } else { return None },
+        steps: compiled.into_iter().collect::<Option<_>>()?,
+        timeout: file.timeout,
+        on_failure: OnFailure { before_mutation: before_mutation?, after_mutation: after_mutation? },
+        finally: finally?,
+        undo: file.undo,
+        outputs: file
+            .outputs
+            .iter()
+            .filter_map(|(key, node)| Some((key.name.clone(), node.text()?.to_owned())))
+            .collect(),
     })
 }
 
@@ -128,8 +167,9 @@ fn input(reader: &mut Reader<'_>, file: &File, key: &Key, node: &Node) -> Option
         );
     }
     let open = node.field("const").is_none() && node.field("default").is_none() && label.is_none();
-    if file.matchers.is_some() && open {
-        let what = format!("an alert could not start this runbook: {of} has no `const`, `label` or `default`");
+    if file.trigger.is_by_itself() && open {
+        let by = if file.trigger.matchers.is_some() { "an alert" } else { "its trigger" };
+        let what = format!("{by} could not start this runbook: {of} has no `const`, `label` or `default`");
         reader.hinted(node.place, what, "say where its value comes from, e.g. `label: instance`");
     }
     let source = match constant {
@@ -198,9 +238,25 @@ fn input_kind(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<InputKin
     })
 }
 
+/// Every step, those within others after them.
+fn all_entries(file: &File) -> Vec<&StepEntry> {
+    let parts = [&file.steps, &file.before_mutation, &file.after_mutation, &file.finally];
+    let mut left: Vec<&StepEntry> = parts.into_iter().flatten().rev().collect();
+    let mut all = Vec::new();
+    while let Some(entry) = left.pop() {
+        all.push(entry);
+        left.extend(entry.within().into_iter().rev());
+    }
+    all
+}
+
 fn unique_names(reader: &mut Reader<'_>, file: &File) {
+    let all = all_entries(file);
+    if all.len() > MOST_STEPS {
+        reader.problem(file.place, format!("the runbook has {} steps, more than {MOST_STEPS}", all.len()));
+    }
     let mut seen: BTreeSet<&str> = BTreeSet::new();
-    for name in file.steps.iter().filter_map(|step| step.name.as_ref()) {
+    for name in all.iter().filter_map(|step| step.name.as_ref()) {
         if !seen.insert(&name.value) {
             reader.hinted(
                 name.place,
@@ -210,7 +266,7 @@ fn unique_names(reader: &mut Reader<'_>, file: &File) {
         }
     }
     let mut taken: BTreeMap<&str, &str> = file.inputs.iter().map(|(key, _)| (key.name.as_str(), "an input")).collect();
-    for output in file.steps.iter().filter_map(|step| step.output.as_ref()) {
+    for output in all.iter().filter_map(|step| step.output.as_ref()) {
         if fields::reserved(&output.value) {
             reader.problem(
                 output.place,
@@ -233,13 +289,9 @@ fn approval(reader: &mut Reader<'_>, file: &File, inputs: &Names) -> Option<Appr
         return None;
     };
     let mut names = inputs.clone();
-    for step in &file.steps[..index] {
-        if let Some(output) = &step.output {
-            names.add(&output.value, produced(step));
-        }
-    }
-    if let Some(when) = &entry.when {
-        fields::condition(reader, &names, when);
+    file.steps[..index].iter().for_each(|step| gives(step, &mut names));
+    for condition in entry.when.iter().chain(&entry.abort_when) {
+        fields::condition(reader, &names, condition);
     }
     for bind in &entry.binds {
         let path: Vec<String> = bind.value.split('.').map(str::to_owned).collect();
@@ -263,6 +315,7 @@ fn approval(reader: &mut Reader<'_>, file: &File, inputs: &Names) -> Option<Appr
         count: entry.count,
         binds: entry.binds.iter().map(|bind: &At<String>| bind.value.clone()).collect(),
         expires: entry.expires,
+        abort_when: entry.abort_when.as_ref().map(|text| text.value.clone()),
     })
 }
 
@@ -274,7 +327,7 @@ fn named_people(by: &[super::plan::Approver]) -> Option<u32> {
 
 /// Nothing is changed before the people agreed who are to be asked; in mode `ask`, somebody is.
 fn consent(reader: &mut Reader<'_>, file: &File, steps: &[Option<Step>]) {
-    let Some(first) = steps.iter().position(|step| step.as_ref().is_some_and(|step| !step.reads())) else { return };
+    let Some(first) = steps.iter().position(|step| step.as_ref().is_some_and(Step::changes)) else { return };
     let place = file.steps.get(first).and_then(|step| step.place);
     let Some(approval) = &file.approval else {
         if file.mode == Mode::Ask {

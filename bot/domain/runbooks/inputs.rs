@@ -27,6 +27,14 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// The same for whoever says already what cannot be started.
+    pub fn briefly(&self, plan: &Plan) -> String {
+        let what = self.what.strip_prefix(&format!("Cannot start `{}`: ", plan.name)).unwrap_or(&self.what);
+        self.hint.iter().fold(what.to_owned(), |what, hint| format!("{what}; {hint}"))
+    }
+}
+
 /// The value of every input, typed.
 ///
 /// `given` is what a person wrote; `labels` are those of the alert, empty if there is none.

@@ -7,16 +7,22 @@ pub mod actions;
 pub mod check;
 pub mod condition;
 mod fields;
-mod format;
+pub(in crate::domain) mod format;
+pub(in crate::domain) mod guarding;
 pub mod inputs;
 pub mod plan;
-mod reader;
+pub(in crate::domain) mod reader;
 pub mod reference;
+pub mod schedule;
+pub mod schema;
 pub mod scope;
+mod step_format;
 mod steps;
 pub mod template;
+mod trigger_format;
+pub mod unknown;
 pub mod words;
-mod yaml;
+pub(in crate::domain) mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +31,7 @@ pub use check::read;
 pub use condition::Condition;
 pub use plan::Plan;
 pub use scope::Scope;
+pub(crate) use steps::CHILD;
 
 /// The lengths of time that a step may wait.
 fn duration_range() -> std::ops::RangeInclusive<std::time::Duration> {

@@ -18,11 +18,11 @@ pub struct Root {
 }
 
 /// What every runbook can read. No input or output may have one of these names.
-pub const ROOTS: [Root; 7] = [
+pub const ROOTS: [Root; 9] = [
     Root {
         name: "alert",
-        fields: &["name", "labels", "annotations", "starts_at", "summary", "key"],
-        help: "The alert that started the run, if one did",
+        fields: &["name", "labels", "annotations", "starts_at", "summary", "key", "state", "firing"],
+        help: "The alert that started the run, if one did; `state` and `firing` as they are at the moment",
     },
     Root {
         name: "incident",
@@ -31,6 +31,16 @@ pub const ROOTS: [Root; 7] = [
     },
     Root { name: "run", fields: &["id", "runbook", "started_at", "requested_by"], help: "The run" },
     Root { name: "target", fields: &["service", "environment"], help: "What the run mutates" },
+    Root {
+        name: "catalog",
+        fields: &["description", "owner", "repository", "workload", "namespace", "cluster", "checks", "dependencies"],
+        help: "The entry of `services.yaml` of the service that the run mutates, as it runs in that environment",
+    },
+    Root {
+        name: "services",
+        fields: &[],
+        help: "Every service of `services.yaml` by its name, as in `services['checkout'].repository`",
+    },
     Root { name: "mode", fields: &[], help: "`observe`, `ask` or `auto`, as it holds for this run" },
     Root { name: "now", fields: &[], help: "The moment, for `timestamp(now)`" },
     Root {
@@ -40,8 +50,9 @@ pub const ROOTS: [Root; 7] = [
     },
 ];
 
-/// Names that only stand in some places: a step's own result, and what `extract` reads from.
-pub const PLACES: [&str; 5] = ["output", "response", "exit", "stdout", "json"];
+/// Names that only stand in some places: a step's own result, what `extract` reads from, what a verification measures, and
+/// what a run failed of or how it ends, for the steps that follow that.
+pub const PLACES: [&str; 8] = ["output", "response", "exit", "stdout", "json", "value", "failure", "ending"];
 
 /// The values that templates and conditions see: a JSON object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

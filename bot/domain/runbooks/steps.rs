@@ -1,42 +1,135 @@
 //! Compiles the steps of a runbook, and holds each against what its action needs.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
 use crate::domain::{
+    diagnostic::Place,
     duration,
     runbooks::{
-        actions::{ActionSpec, Changes},
+        actions::{self, ActionSpec, Changes},
         check::READ_TIMEOUT,
         fields::{self, Names},
-        format::{File, StepEntry},
-        plan::{Call, Class, Handling, Probe, Step, Until},
-        reader::{Reader, shown},
+        plan::{Branch, Call, Class, ForEach, Group, Handling, Probe, Step, Until},
+        reader::{At, Reader, shown},
+        step_format::{GroupEntry, StepEntry},
         words,
         yaml::{Data, Node},
     },
 };
 
+/// How often an action looks that waits by itself, if the file does not say.
+const LOOK: Duration = Duration::from_secs(5);
 const LONGEST_ATTEMPT: Duration = Duration::from_hours(1);
+/// How often a verification looks if it does not say.
+const USUAL_LOOK: Duration = Duration::from_secs(15);
 /// How often an `until` may look: each look is a row of the journal, which is read whole at each step.
 const MOST_LOOKS: u64 = 1_000;
 
-/// The steps, each with the names that those before it give; what is wrong with one is told and leaves a gap.
-pub(super) fn steps(reader: &mut Reader<'_>, file: &File, mut names: Names) -> Vec<Option<Step>> {
-    let mut steps = Vec::new();
-    for (index, entry) in file.steps.iter().enumerate() {
-        steps.push(step(reader, entry, &names, (index + 1).to_string()));
-        if let Some(output) = &entry.output {
-            names.add(&output.value, produced(entry));
-        }
+/// The action that starts another runbook: what it gives, and how long it takes, is that one's to say.
+pub(crate) const CHILD: &str = "runbook";
+/// How deep steps may hold steps.
+const DEEPEST: usize = 3;
+
+/// The steps, each with the names that those before it give; what is wrong with one is told and leaves a gap. The names
+/// that all of them give are added. Paths begin with `prefix`.
+pub(super) fn steps(
+    reader: &mut Reader<'_>,
+    entries: &[StepEntry],
+    names: &mut Names,
+    prefix: &str,
+) -> Vec<Option<Step>> {
+    let mut compiled = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let path = format!("{prefix}{}", index + 1);
+        compiled.push(match &entry.group {
+            None => step(reader, entry, names, path),
+            Some(group) => holder(reader, (entry, group), names, path),
+        });
+        gives(entry, names);
     }
-    steps
+    compiled
+}
+
+/// Adds the names that a step gives to those after it.
+pub(super) fn gives(entry: &StepEntry, names: &mut Names) {
+    if let Some(GroupEntry::Parallel(branches)) = &entry.group {
+        branches.iter().flat_map(|(_, steps)| steps).for_each(|step| gives(step, names));
+    }
+    if let Some(output) = &entry.output {
+        names.add(&output.value, if entry.group.is_some() { Vec::new() } else { produced(entry) });
+    }
+}
+
+/// A step that holds others.
+fn holder(
+    reader: &mut Reader<'_>,
+    (entry, group): (&StepEntry, &GroupEntry),
+    names: &Names,
+    path: String,
+) -> Option<Step> {
+    if let Some(when) = &entry.when {
+        fields::condition(reader, names, when);
+    }
+    let is_lane = |part: &&str| part.ends_with(']') || part.starts_with(|letter: char| letter.is_ascii_lowercase());
+    if path.split('.').filter(is_lane).count() >= DEEPEST {
+        reader.problem(entry.place, format!("steps hold steps more than {DEEPEST} deep"));
+    }
+    if entry.within().is_empty() {
+        reader.problem(entry.place, "a step that holds others has at least one in it");
+    }
+    let (action, group) = match group {
+        GroupEntry::Parallel(branches) => {
+            let mut compiled = Vec::new();
+            for (name, entries) in branches {
+                let within = steps(reader, entries, &mut names.clone(), &format!("{path}.{}.", name.value));
+                compiled.push(Branch { name: name.value.clone(), steps: within.into_iter().collect::<Option<_>>()? });
+            }
+            ("parallel", Group::Parallel(compiled))
+        }
+        GroupEntry::ForEach { items, name, concurrency, steps: inner } => {
+            if let Some(items) = items {
+                fields::condition(reader, names, items);
+            }
+            let item = name.as_ref().map_or("item", |name| name.value.as_str());
+            if let Some(name) = name
+                && (fields::reserved(item) || names.knows(item))
+            {
+                reader.problem(name.place, format!("`{item}` cannot be the name of an item: it means something else"));
+            }
+            let within = steps(reader, inner, &mut names.with(item, &[]), &format!("{path}[]."));
+            let each = ForEach {
+                items: items.as_ref()?.value.clone(),
+                name: item.to_owned(),
+                concurrency: *concurrency,
+                steps: within.into_iter().collect::<Option<_>>()?,
+            };
+            ("for_each", Group::ForEach(each))
+        }
+    };
+    Some(Step {
+        path,
+        name: entry.name.as_ref()?.value.clone(),
+        action: action.to_owned(),
+        with: Value::Null,
+        class: Class::Reads,
+        when: entry.when.as_ref().map(|text| text.value.clone()),
+        until: None,
+        timeout: READ_TIMEOUT,
+        retry: None,
+        undo: None,
+        probe: None,
+        touches: BTreeMap::new(),
+        marks: None,
+        output: entry.output.as_ref().map(|output| output.value.clone()),
+        group: Some(group),
+    })
 }
 
 /// The names that the output of a step has.
 pub(super) fn produced(entry: &StepEntry) -> Vec<String> {
-    let spec = entry.action.as_ref().and_then(|action| super::actions::named(&action.value));
+    let spec = entry.action.as_ref().and_then(|action| actions::named(&action.value));
     spec.map(|spec| fields::outputs(spec, entry.with.as_ref())).unwrap_or_default()
 }
 
@@ -55,15 +148,15 @@ fn step(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, path: String)
     }
     let reads = spec.reads(&with, entry.reads_only.as_ref().is_some_and(|declared| declared.value));
     let fields = produced(entry);
-    if entry.output.is_some() && fields.is_empty() {
+    if entry.output.is_some() && fields.is_empty() && spec.name != CHILD {
         reader.problem(entry.place, format!("`{}` has no output to name", spec.name));
     }
     let own = entry.output.as_ref().map_or_else(|| names.clone(), |output| names.with(&output.value, &fields));
     let until = until(reader, entry, &own.with("output", &fields), reads);
     let class = class(reader, entry, spec, reads);
     let undo = entry.undo.as_ref().and_then(|call| {
-        let spec = fields::call(reader, &own, call)?;
-        let with = call.with.as_ref().map_or(Value::Null, Node::json);
+        let (spec, with) = fields::call(reader, &own, call, (entry.action.as_ref(), entry.with.as_ref()))?;
+        let with = with.as_ref().map_or(Value::Null, Node::json);
         if spec.reads(&with, false) {
             reader.problem(call.place, "`undo` changes nothing");
         }
@@ -85,12 +178,20 @@ fn step(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, path: String)
         retry: entry.retry,
         undo,
         probe,
+        touches: touches(reader, entry, names, reads),
         marks: entry.marks,
         output: entry.output.as_ref().map(|output| output.value.clone()),
+        group: None,
     })
 }
 
 fn until(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, reads: bool) -> Option<Until> {
+    if let Some(holds) = entry.action.as_ref().and_then(|action| actions::waits_until(&action.value)) {
+        return waits(reader, entry, holds);
+    }
+    if entry.action.as_ref().is_some_and(|action| action.value == "prometheus.wait") {
+        return verification(reader, entry);
+    }
     let Some(holds) = &entry.until else {
         if let Some(every) = &entry.every {
             reader.hinted(every.place, "`every` means nothing without `until`", "add the condition that ends the step");
@@ -118,14 +219,89 @@ fn until(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, reads: bool)
     if every.value > timeout.value {
         reader.problem(every.place, "`every` is longer than `timeout`");
     }
-    let looks = timeout.value.as_secs() / every.value.as_secs().max(1);
-    if looks > MOST_LOOKS {
-        let what = format!("`until` would look {looks} times, more than {MOST_LOOKS}");
-        let least = Duration::from_secs(timeout.value.as_secs().div_ceil(MOST_LOOKS));
-        let hint = format!("look less often, e.g. `every: {}`, or give up sooner", duration::compact(least));
-        reader.hinted(every.place, what, hint);
+    few_looks(reader, every.place, "`until`", (every.value, timeout.value));
+    Some(Until { holds: holds.value.clone(), every: every.value, timeout: timeout.value, asks: false })
+}
+
+/// The waiting of an action that knows by itself for what.
+fn waits(reader: &mut Reader<'_>, entry: &StepEntry, holds: &str) -> Option<Until> {
+    if let Some(until) = &entry.until {
+        reader.hinted(until.place, "this action waits by itself", "take `until` out");
     }
-    Some(Until { holds: holds.value.clone(), every: every.value, timeout: timeout.value })
+    let Some(timeout) = &entry.timeout else {
+        reader.hinted(entry.place, "it waits and has no `timeout`", "say when to give up, e.g. `timeout: 10m`");
+        return None;
+    };
+    let every = entry.every.clone().unwrap_or(At { value: LOOK.min(timeout.value), place: timeout.place });
+    if every.value > timeout.value {
+        reader.problem(every.place, "`every` is longer than `timeout`");
+    }
+    few_looks(reader, every.place, "`until`", (every.value, timeout.value));
+    Some(Until { holds: holds.to_owned(), every: every.value, timeout: timeout.value, asks: false })
+}
+
+/// How much the step touches, as numbers or expressions over what is known before it.
+fn touches(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, reads: bool) -> BTreeMap<String, String> {
+    let mut touches = BTreeMap::new();
+    let Some(node) = &entry.touches else { return touches };
+    if reads {
+        reader.problem(node.place, "`touches` means nothing for a step that changes nothing");
+    }
+    if reader.keys(node, "`touches`", &["pods", "percent"]).is_none() {
+        return touches;
+    }
+    for key in ["pods", "percent"] {
+        match node.field(key) {
+            Some(Node { data: Data::Integer(number), .. }) if *number >= 0 => {
+                touches.insert(key.to_owned(), number.to_string());
+            }
+            Some(node) => {
+                if let Some(text) = reader.text(node, &format!("`{key}`")) {
+                    fields::condition(reader, names, &text);
+                    touches.insert(key.to_owned(), text.value);
+                }
+            }
+            None => {}
+        }
+    }
+    touches
+}
+
+fn few_looks(reader: &mut Reader<'_>, place: Option<Place>, what: &str, (every, timeout): (Duration, Duration)) {
+    let looks = timeout.as_secs() / every.as_secs().max(1);
+    if looks > MOST_LOOKS {
+        let what = format!("{what} would look {looks} times, more than {MOST_LOOKS}");
+        let least = Duration::from_secs(timeout.as_secs().div_ceil(MOST_LOOKS));
+        let hint = format!("look less often, e.g. `every: {}`, or give up sooner", duration::compact(least));
+        reader.hinted(place, what, hint);
+    }
+}
+
+/// The repetition of a verification, whose own fields say how often it looks and when it ends. What is wrong with the
+/// fields themselves is noted already.
+fn verification(reader: &mut Reader<'_>, entry: &StepEntry) -> Option<Until> {
+    for (key, place) in [
+        ("until", entry.until.as_ref().map(|it| it.place)),
+        ("every", entry.every.as_ref().map(|it| it.place)),
+        ("timeout", entry.timeout.as_ref().map(|it| it.place)),
+    ] {
+        if let Some(place) = place {
+            let hint = "its `with` says how often it looks and until when";
+            reader.hinted(place, format!("`{key}` of the step means nothing for `prometheus.wait`"), hint);
+        }
+    }
+    let with = entry.with.as_ref()?;
+    let length = |key: &str| with.field(key).and_then(|node| Some((node.place, duration::parse(node.text()?).ok()?)));
+    let (held, timeout) = (length("for")?, length("timeout")?);
+    let every = length("every").unwrap_or((with.place, USUAL_LOOK));
+    if held.1 >= timeout.1 {
+        reader.hinted(held.0, "`for` is not shorter than `timeout`", "it could never have been good for long enough");
+    }
+    if every.1 > held.1 {
+        reader.hinted(every.0, "`every` is longer than `for`", "one look says nothing of the time around it");
+    }
+    few_looks(reader, every.0, "`prometheus.wait`", (every.1, timeout.1));
+    Some(Until { holds: with.field("good")?.text()?.to_owned(), every: every.1, timeout: timeout.1, asks: true })
 }
 
 fn class(reader: &mut Reader<'_>, entry: &StepEntry, spec: &ActionSpec, reads: bool) -> Class {
@@ -152,7 +328,8 @@ fn class(reader: &mut Reader<'_>, entry: &StepEntry, spec: &ActionSpec, reads: b
         }
         return Class::Reads;
     }
-    if entry.timeout.is_none() && entry.until.is_none() {
+    let is_ours = spec.name == CHILD || spec.changes == Changes::Record;
+    if entry.timeout.is_none() && entry.until.is_none() && !is_ours {
         let what = format!("step `{}` changes something and has no `timeout`", shown(name));
         reader.hinted(entry.place, what, "say when its outcome is in doubt, e.g. `timeout: 2m`");
     }
@@ -172,12 +349,18 @@ fn class(reader: &mut Reader<'_>, entry: &StepEntry, spec: &ActionSpec, reads: b
 
 fn probe(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, produced: &[String]) -> Option<Probe> {
     let probe = entry.probe.as_ref()?;
-    let spec = fields::call(reader, names, &probe.call);
-    let with = probe.call.with.as_ref().map_or(Value::Null, Node::json);
-    let seen = spec.map(|spec| fields::outputs(spec, probe.call.with.as_ref())).unwrap_or_default();
+    let called = fields::call(reader, names, &probe.call, (entry.action.as_ref(), entry.with.as_ref()));
+    let (spec, with) = called.map_or((None, None), |(spec, with)| (Some(spec), with));
+    let seen = spec.map(|spec| fields::outputs(spec, with.as_ref())).unwrap_or_default();
+    let with = with.as_ref().map_or(Value::Null, Node::json);
+    let gives = |field: &str| seen.iter().any(|name| name == field);
     let names = names.with("output", &seen);
-    if let Some(found) = &probe.found {
-        fields::condition(reader, &names, found);
+    for text in [&probe.found, &probe.failed].into_iter().flatten() {
+        fields::condition(reader, &names, text);
+    }
+    if probe.found.is_none() && spec.is_some() && !gives("found") {
+        let hint = "give the condition over `output` that says that it happened";
+        reader.hinted(probe.call.place, "`probe` has no `found`", hint);
     }
     fields::expressions(reader, &names, probe.output.iter().map(|(key, node)| (key.place, key.name.as_str(), node)));
     if let (Some(output), Some(Data::Map(_))) =
@@ -196,8 +379,18 @@ fn probe(reader: &mut Reader<'_>, entry: &StepEntry, names: &Names, produced: &[
     {
         reader.hinted(probe.call.place, "a probe only looks, and this one changes something", "use `GET`, or `shell`");
     }
-    let output =
+    let mut output: BTreeMap<String, String> =
         probe.output.iter().filter_map(|(key, node)| Some((key.name.clone(), node.text()?.to_owned()))).collect();
+    if output.is_empty() && gives("found") {
+        // A look that is made for the action gives what the action itself would have given.
+        let same = produced.iter().filter(|name| gives(name));
+        output.extend(same.map(|name| (name.clone(), format!("output.{name}"))));
+    }
+    let stated = |text: &Option<At<String>>, field: &str| {
+        let usual = || gives(field).then(|| format!("output.{field}"));
+        text.as_ref().map(|text| text.value.clone()).or_else(usual)
+    };
+    let (found, failed) = (stated(&probe.found, "found"), stated(&probe.failed, "failed"));
     let call = Call { action: spec?.name.to_owned(), with };
-    Some(Probe { call, settle: probe.settle, found: probe.found.as_ref()?.value.clone(), output })
+    Some(Probe { call, settle: probe.settle, found: found?, failed, output })
 }

@@ -77,6 +77,24 @@ pub fn variables(text: &str) -> Result<Vec<Vec<String>>, RenderError> {
     Ok(found)
 }
 
+/// Whether the text is one expression that names a value, and nothing else.
+pub fn is_path(text: &str) -> bool {
+    only_path(text).is_some()
+}
+
+/// Whether the text holds nothing but words and values: nothing that looks at a value, or repeats.
+///
+/// # Errors
+/// It is not a template.
+pub fn is_plain(text: &str) -> Result<bool, RenderError> {
+    if only_path(text).is_some() {
+        return Ok(true);
+    }
+    let plain =
+        |element: &TemplateElement| matches!(element, TemplateElement::RawString(_)) || plain_path(element).is_some();
+    Ok(compile(text)?.elements.iter().all(plain))
+}
+
 fn render_within(tree: &Value, scope: &Scope, left: &mut usize) -> Result<Value, RenderError> {
     Ok(match tree {
         Value::String(text) => {

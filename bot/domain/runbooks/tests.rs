@@ -11,10 +11,21 @@ use super::{
     read,
 };
 
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 14] = [
     ("rollback-service.yaml", include_str!("../../../runbooks/rollback-service.yaml")),
     ("scale-service.yaml", include_str!("../../../runbooks/scale-service.yaml")),
     ("restart-service.yaml", include_str!("../../../runbooks/restart-service.yaml")),
+    ("kubernetes-roll-back.yaml", include_str!("../../../runbooks/kubernetes-roll-back.yaml")),
+    ("kubernetes-scale-out.yaml", include_str!("../../../runbooks/kubernetes-scale-out.yaml")),
+    ("kubernetes-restart.yaml", include_str!("../../../runbooks/kubernetes-restart.yaml")),
+    ("cordon-node.yaml", include_str!("../../../runbooks/cordon-node.yaml")),
+    ("github-roll-back.yaml", include_str!("../../../runbooks/github-roll-back.yaml")),
+    ("kubernetes-scale.yaml", include_str!("../../../runbooks/kubernetes-scale.yaml")),
+    ("kubernetes-scale-in.yaml", include_str!("../../../runbooks/kubernetes-scale-in.yaml")),
+    ("fail-over.yaml", include_str!("../../../runbooks/fail-over.yaml")),
+    ("flip-flag.yaml", include_str!("../../../runbooks/flip-flag.yaml")),
+    ("collect-diagnostics.yaml", include_str!("../../../runbooks/collect-diagnostics.yaml")),
+    ("drain-node.yaml", include_str!("../../../runbooks/drain-node.yaml")),
 ];
 
 const SMALL: &str = r#"
@@ -63,6 +74,9 @@ fn every_shipped_runbook_is_right() {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.to_str().is_some_and(|path| path.ends_with(".test.yaml")) {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         names.push(format!("{}.yaml", plan(&text).name));
         assert_eq!(path.file_name().unwrap().to_str(), names.last().map(String::as_str));
@@ -103,6 +117,121 @@ fn the_rollback_reads_before_it_asks_and_can_be_found_and_taken_back() {
     let scope = scope.with("output", json!({ "made": made }));
     assert_eq!(super::condition::holds(&probe.found, &scope), Ok(true));
     assert_eq!(super::condition::evaluate(&probe.output["id"], &scope), Ok(json!("d-2")));
+}
+
+#[test]
+fn wrong_guards_are_refused_at_their_place() {
+    let guarded = |lines: &str| problems(&small().replace("approval: {", &format!("guards:\n{lines}approval: {{")));
+    assert_eq!(
+        guarded("  concurrency: { key: \"{{ servce }}\", when_busy: skip }\n"),
+        ["a.yaml:10:23: `servce` is not known here: there is no `servce`\n  hint: did you mean `service`?"]
+    );
+    assert_eq!(
+        guarded("  concurrency: { key: \"{{ service }}\", limit: 0, when_busy: wait }\n"),
+        [
+            "a.yaml:10:47: `limit` must be a whole number from 1 to 1000",
+            "a.yaml:10:61: `wait` cannot be `when_busy`\n  hint: known here: `attach`, `queue`, `skip`",
+        ]
+    );
+    assert_eq!(
+        guarded("  breaker: { after: 3, of: fails }\n  allow_in_freeze: true\n"),
+        [
+            "a.yaml:10:12: `breaker` has no `open_for`\n  hint: say how long it stays open, e.g. `open_for: 1h`",
+            "a.yaml:10:28: `fails` cannot be `of`\n  hint: known here: `failed`, `failed_or_ineffective`",
+            "a.yaml:11:3: `allow_in_freeze` is not a key of `guards`\n  hint: did you mean `allowed_in_freeze`?",
+        ]
+    );
+    let aborting = small().replace("binds: [seen.json] }", "binds: [seen.json], abort_when: \"!alert.fireing\" }");
+    assert_eq!(
+        problems(&aborting),
+        ["a.yaml:9:82: `alert.fireing` is not known here: `alert` has no `fireing`\n  hint: did you mean `firing`?"]
+    );
+    let touching = small().replace("    repeat: safe\n", "    repeat: safe\n    touches: { pods: -1, nodes: 3 }\n");
+    let told = problems(&touching);
+    assert!(told.iter().any(|it| it.contains("`nodes` is not a key of `touches`")), "{told:?}");
+    assert!(told.iter().any(|it| it.contains("`pods` must be text")), "{told:?}");
+}
+
+#[test]
+fn a_verification_says_what_it_needs() {
+    let verified = |with: &str| {
+        problems(&format!("{}  - {{ name: prove, action: prometheus.wait, with: {{ {with} }} }}\n", small()))
+    };
+    let fields = "query: up, good: \"value > 0.5\"";
+    assert_eq!(verified(&format!("{fields}, for: 1m, timeout: 5m")), Vec::<String>::new());
+    for (with, told) in [
+        ("query: up, for: 1m, timeout: 5m", "has no `good`"),
+        (&*format!("{fields}, for: 5m, timeout: 5m"), "`for` is not shorter than `timeout`"),
+        (&*format!("{fields}, for: 1m, timeout: 24h, every: 1s"), "would look 86400 times"),
+        (&*format!("{fields}, for: 1m, timeout: 5m, traffic: {{ query: rps }}"), "`traffic` has no `min`"),
+        (&*format!("{fields}, for: \"{{{{ count }}}}m\", timeout: 5m"), "`for` must be a length of time"),
+        ("query: up, good: \"valu > 1\", for: 1m, timeout: 5m", "did you mean `value`?"),
+    ] {
+        let problems = verified(with);
+        assert!(problems.iter().any(|it| it.contains(told)), "{with}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_command_gives_what_the_runbook_takes() {
+    let of_chat = |chat: &str| problems(&small().replace("chat: {}", &format!("chat: {chat}")));
+    assert_eq!(of_chat("{ command: restart, when: \"catalog.repository != ''\" }"), Vec::<String>::new());
+    for (chat, told) in [
+        ("{ command: rolback }", "did you mean `rollback`?"),
+        ("{ command: scale }", "`/scale` says how many `replicas`, and the runbook takes none"),
+        ("{ when: \"mode == 'ask'\" }", "`when` is for a command, and there is none"),
+        ("{ command: restart, when: \"catalog.repo != ''\" }", "repo"),
+    ] {
+        let problems = of_chat(chat);
+        assert!(problems.iter().any(|it| it.contains(told)), "{chat}: {problems:?}");
+    }
+    let asks = small().replace("max: 9, default: 2 }", "max: 9 }").replace("chat: {}", "chat: { command: restart }");
+    let told = "`/restart` does not know what `count` is\n  hint: give it a `default`; `/restart` gives `service`, `environment`";
+    assert!(problems(&asks).iter().any(|it| it.contains(told)), "{:?}", problems(&asks));
+}
+
+#[test]
+fn a_call_of_the_same_family_takes_from_its_step_what_it_needs() {
+    const DEPLOY: &str = r#"
+name: roll-back
+trigger: { chat: {} }
+inputs: { good: { type: text }, live: { type: text } }
+target: { service: checkout, environment: production }
+approval: { before: roll back, by: ["role:on-call"] }
+steps:
+  - name: roll back
+    action: github.deploy
+    with: { repo: acme/checkout, environment: production, sha: "{{ good }}", expect_live: "{{ live }}", task: release }
+    timeout: 10m
+    probe: { action: github.find_deployment, settle: 60s }
+    undo: { action: github.deploy, with: { sha: "{{ live }}", expect_live: "{{ good }}" } }
+    output: made
+  - { name: tell, action: announce, with: { text: "{{ made.state }}" } }
+"#;
+    let plan = plan(DEPLOY);
+    let (probe, undo) = (plan.steps[0].probe.as_ref().unwrap(), plan.steps[0].undo.as_ref().unwrap());
+    let shared = json!({ "repo": "acme/checkout", "environment": "production" });
+    assert_eq!(probe.call.with, shared, "what it needs not is not taken");
+    assert_eq!((&undo.with["repo"], &undo.with["environment"]), (&shared["repo"], &shared["environment"]));
+    assert_eq!((&undo.with["sha"], undo.with.get("task")), (&json!("{{ live }}"), None));
+    assert_eq!((probe.found.as_str(), probe.failed.as_deref()), ("output.found", Some("output.failed")));
+    assert_eq!(probe.output["state"], "output.state", "a look gives what the step would have given");
+
+    let of_another = DEPLOY.replace("github.find_deployment,", "http, with: { url: \"http://a\" },");
+    assert_eq!(
+        problems(&of_another),
+        ["a.yaml:12:12: `probe` has no `found`\n  hint: give the condition over `output` that says that it happened"]
+    );
+    let wrong = DEPLOY
+        .replace("acme/checkout", "checkout")
+        .replace("\"{{ good }}\", expect_live: \"{{ live", "abc123, expect_live: \"{{ live");
+    let found = problems(&wrong).join("\n");
+    for expected in [
+        "`checkout` cannot be `repo`\n  hint: write it as `owner/name`",
+        "`abc123` cannot be `sha`\n  hint: write all of its 40 digits",
+    ] {
+        assert!(found.contains(expected), "{found}");
+    }
 }
 
 #[test]

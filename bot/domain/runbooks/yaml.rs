@@ -40,8 +40,8 @@ pub(crate) struct Key {
     pub(crate) name: String,
 }
 
-/// Reads one YAML document.
-pub(crate) fn read(file: &Path, text: &str) -> Result<Node, Diagnostic> {
+/// Reads one YAML document, which is to be `a runbook`, say.
+pub(crate) fn read(file: &Path, text: &str, of: &str) -> Result<Node, Diagnostic> {
     if text.len() > LARGEST {
         return Err(Diagnostic::new(file, format!("the file is larger than {} KiB", LARGEST / 1024)));
     }
@@ -58,7 +58,7 @@ pub(crate) fn read(file: &Path, text: &str) -> Result<Node, Diagnostic> {
             let said = said.split_once(": ").filter(|(head, _)| head.contains("line")).map_or(said, |(_, rest)| rest);
             let said = said.split(" at line ").next().unwrap_or(said).trim_end_matches('.');
             let said: String = said.chars().take(200).collect();
-            let problem = Diagnostic::new(file, format!("this is not the YAML of a runbook: {said}"));
+            let problem = Diagnostic::new(file, format!("this is not the YAML of {of}: {said}"));
             let problem = problem.hint("quote texts that begin with `{`, `[`, `*`, `&`, `!` or `%`, or that hold `: `");
             Err(match place {
                 Some(place) => problem.at(place.line, place.column),
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_value_knows_its_place() {
-        let root = read(Path::new("a.yaml"), "a: 1\nb:\n  - {c: \"{{ x }}\"}\n").unwrap();
+        let root = read(Path::new("a.yaml"), "a: 1\nb:\n  - {c: \"{{ x }}\"}\n", "a runbook").unwrap();
         let list = root.field("b").unwrap();
         let Data::List(items) = &list.data else { panic!("{list:?}") };
         let text = items[0].field("c").unwrap();
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn duplicates_and_bombs_are_refused_quickly() {
-        let twice = read(Path::new("a.yaml"), "a: 1\nb: 2\na: 3\n").unwrap_err();
+        let twice = read(Path::new("a.yaml"), "a: 1\nb: 2\na: 3\n", "a runbook").unwrap_err();
         assert_eq!(twice.place.map(|place| place.line), Some(3), "{twice}");
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
@@ -237,9 +237,9 @@ mod tests {
             bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
         }
         let started = Instant::now();
-        assert!(read(Path::new("a.yaml"), &bomb).is_err());
-        assert!(read(Path::new("a.yaml"), &"[".repeat(100_000)).is_err());
-        assert!(read(Path::new("a.yaml"), &"a: ".repeat(LARGEST)).is_err());
+        assert!(read(Path::new("a.yaml"), &bomb, "a runbook").is_err());
+        assert!(read(Path::new("a.yaml"), &"[".repeat(100_000), "a runbook").is_err());
+        assert!(read(Path::new("a.yaml"), &"a: ".repeat(LARGEST), "a runbook").is_err());
         assert!(started.elapsed().as_secs() < 5);
     }
 }

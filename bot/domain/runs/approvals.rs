@@ -106,6 +106,12 @@ pub struct Difference {
     pub is: Value,
 }
 
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` was `{}` and is `{}`", self.path, shown(&self.was), shown(&self.is))
+    }
+}
+
 /// A question that a run puts to people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approval {

@@ -35,6 +35,12 @@ pub enum Event {
     },
     /// Another trigger was for the same fault or found a run at work.
     RunAttached { run: RunId, runbook: String, by_alert: String },
+    /// A run waits until others with the same key have ended.
+    RunQueued { run: RunId, runbook: String, key: String, behind: Vec<RunId>, reason: Reason },
+    /// A step has to wait.
+    StepDelayed { run: RunId, step: StepKey, name: String, reason: Reason, detail: String },
+    /// A question was withdrawn: what it was to end for came true.
+    ApprovalWithdrawn { run: RunId, approval: ApprovalId, reason: Reason, detail: String },
     /// A runbook was not started.
     RunRefused { runbook: String, target: String, reason: Reason, detail: String },
     /// A step is about to happen.
@@ -48,6 +54,10 @@ pub enum Event {
         before: Value,
         effect: String,
     },
+    /// The steps within a step are begun, each lane on its own.
+    LanesBegun { run: RunId, step: StepKey, name: String, lanes: Vec<String> },
+    /// A step started another run.
+    ChildStarted { run: RunId, step: StepKey, name: String, child: RunId },
     /// A step happened.
     StepDone { run: RunId, step: StepKey, name: String, changes: bool, output: Value, took_ms: u64 },
     /// A step failed.
@@ -92,6 +102,12 @@ pub enum Event {
     UndoAsked { run: RunId, steps: Vec<String> },
     /// Somebody wants a run to stop.
     CancelAsked { run: RunId },
+    /// Somebody wants a run to pause.
+    PauseAsked { run: RunId },
+    /// A run pauses.
+    RunPaused { run: RunId, runbook: String },
+    /// What follows a failure is begun.
+    FailureMet { run: RunId, runbook: String, reason: Reason, detail: String },
     /// A run ended.
     RunEnded { run: RunId, runbook: String, target: String, state: RunState, reason: Reason, detail: String },
     /// Somebody ordered that nothing be changed.
@@ -110,6 +126,12 @@ impl timeline::Event for Event {
             Event::RunAttached { run, runbook, by_alert } => {
                 format!("attached alert `{by_alert}` to {run} of runbook `{runbook}` instead of starting another run")
             }
+            Event::RunQueued { run, runbook, key, behind, reason } => {
+                format!("queued {run} of runbook `{runbook}` behind {} for `{key}`: `{reason}`", names(behind))
+            }
+            Event::StepDelayed { name, reason, detail, .. } => {
+                format!("waits with `{name}`: `{reason}`{}", because(*reason, detail))
+            }
             Event::RunRefused { runbook, target, reason, detail } => {
                 format!("did not start runbook `{runbook}` on `{target}`: `{reason}`{}", because(*reason, detail))
             }
@@ -123,6 +145,9 @@ impl timeline::Event for Event {
                 let again = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
                 format!("{what} `{name}`{again}")
             }
+            Event::LanesBegun { name, lanes, .. } if lanes.is_empty() => format!("found nothing to do for `{name}`"),
+            Event::LanesBegun { name, lanes, .. } => format!("began `{name}` for `{}`", lanes.join("`, `")),
+            Event::ChildStarted { name, child, .. } => format!("started {child} for `{name}`"),
             Event::StepDone { step, name, output, .. } => {
                 let verb = if step.pass == Pass::Undo { "undid" } else { "finished" };
                 let output = if output.is_null() { String::new() } else { format!(" with `{}`", shown(output)) };
@@ -148,28 +173,14 @@ impl timeline::Event for Event {
             Event::StepSettled { run, name, happened: false, .. } => {
                 format!("settled that `{name}` of {run} did not happen")
             }
-            Event::ApprovalAsked { approval, question, by, bound, expires_at, .. } => {
-                let who = if by.is_empty() { String::new() } else { format!(" `{}`", by.join("`, `")) };
-                let values = listed(bound);
-                format!("asked{who} as {approval}: {question}{values}, until {}", expires_at.clock())
-            }
-            Event::ApprovalGiven { run, approval, missing, bound } => {
-                let more = if *missing > 0 { format!(", {missing} more must agree") } else { String::new() };
-                format!("approved {run} ({approval}){}{more}", listed(bound))
-            }
-            Event::ApprovalRejected { run, approval } => format!("rejected {run} ({approval})"),
-            Event::ApprovalNotCounted { run, approval, person, why } => {
-                format!("did not count the answer of `{person}` to {approval} of {run}: {why}")
-            }
-            Event::ApprovalVoided { approval, difference, .. } => {
-                let changes: Vec<String> = difference
-                    .iter()
-                    .map(|it| format!("`{}` was `{}` and is `{}`", it.path, shown(&it.was), shown(&it.is)))
-                    .collect();
-                format!("voided {approval}: {}", changes.join(", "))
-            }
-            Event::ApprovalExpired { run, approval } => format!("closed {approval} of {run}: nobody answered in time"),
-            Event::QuestionAnswered { run, approval, answer } => format!("answered {approval} of {run}: `{answer}`"),
+            Event::ApprovalAsked { .. }
+            | Event::ApprovalGiven { .. }
+            | Event::ApprovalRejected { .. }
+            | Event::ApprovalNotCounted { .. }
+            | Event::ApprovalVoided { .. }
+            | Event::ApprovalExpired { .. }
+            | Event::ApprovalWithdrawn { .. }
+            | Event::QuestionAnswered { .. } => self.of_approval().unwrap_or_default(),
             Event::RunHeld { runbook, reason, detail, done, .. } => {
                 let done =
                     if done.is_empty() { String::new() } else { format!("; done so far: `{}`", done.join("`, `")) };
@@ -181,6 +192,11 @@ impl timeline::Event for Event {
             Event::RunResumed { run, answer, .. } => format!("answered `{answer}` for {run}"),
             Event::UndoAsked { run, steps } => format!("asked {run} to undo `{}`", steps.join("`, `")),
             Event::CancelAsked { run } => format!("cancelled {run}"),
+            Event::PauseAsked { run } => format!("asked {run} to pause"),
+            Event::RunPaused { run, runbook } => format!("paused {run} of runbook `{runbook}`"),
+            Event::FailureMet { runbook, reason, detail, .. } => {
+                format!("began what follows a failure of runbook `{runbook}`: `{reason}`{}", because(*reason, detail))
+            }
             Event::RunEnded { runbook, target, state, reason, detail, .. } => {
                 let is_plain =
                     detail.is_empty() && matches!(reason, Reason::Completed | Reason::Undone | Reason::Observed);
@@ -197,13 +213,48 @@ impl timeline::Event for Event {
 }
 
 impl Event {
+    /// What people read of an approval or a question, if it is about one.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have their sentences elsewhere")]
+    fn of_approval(&self) -> Option<String> {
+        Some(match self {
+            Event::ApprovalAsked { approval, question, by, bound, expires_at, .. } => {
+                let who = if by.is_empty() { String::new() } else { format!(" `{}`", by.join("`, `")) };
+                let values = listed(bound);
+                format!("asked{who} as {approval}: {question}{values}, until {}", expires_at.clock())
+            }
+            Event::ApprovalGiven { run, approval, missing, bound } => {
+                let more = if *missing > 0 { format!(", {missing} more must agree") } else { String::new() };
+                format!("approved {run} ({approval}){}{more}", listed(bound))
+            }
+            Event::ApprovalRejected { run, approval } => format!("rejected {run} ({approval})"),
+            Event::ApprovalNotCounted { run, approval, person, why } => {
+                format!("did not count the answer of `{person}` to {approval} of {run}: {why}")
+            }
+            Event::ApprovalVoided { approval, difference, .. } => {
+                let changes: Vec<String> = difference.iter().map(ToString::to_string).collect();
+                format!("voided {approval}: {}", changes.join(", "))
+            }
+            Event::ApprovalExpired { run, approval } => format!("closed {approval} of {run}: nobody answered in time"),
+            Event::QuestionAnswered { run, approval, answer } => format!("answered {approval} of {run}: `{answer}`"),
+            Event::ApprovalWithdrawn { run, approval, reason, detail } => {
+                format!("withdrew {approval} of {run}: `{reason}`{}", because(*reason, detail))
+            }
+            _ => return None,
+        })
+    }
+
     /// The run that it is about, if it is about one.
     pub fn run(&self) -> Option<RunId> {
         match self {
             Event::RunRefused { .. } | Event::HaltOrdered { .. } | Event::HaltLifted { .. } => None,
             Event::RunTriggered { run, .. }
             | Event::RunAttached { run, .. }
+            | Event::RunQueued { run, .. }
+            | Event::StepDelayed { run, .. }
+            | Event::ApprovalWithdrawn { run, .. }
             | Event::StepIntended { run, .. }
+            | Event::LanesBegun { run, .. }
+            | Event::ChildStarted { run, .. }
             | Event::StepDone { run, .. }
             | Event::StepFailed { run, .. }
             | Event::StepSkipped { run, .. }
@@ -222,6 +273,9 @@ impl Event {
             | Event::RunResumed { run, .. }
             | Event::UndoAsked { run, .. }
             | Event::CancelAsked { run }
+            | Event::PauseAsked { run }
+            | Event::RunPaused { run, .. }
+            | Event::FailureMet { run, .. }
             | Event::RunEnded { run, .. } => Some(*run),
         }
     }
@@ -237,6 +291,10 @@ fn listed(bound: &BTreeMap<String, Value>) -> String {
     }
     let values: Vec<String> = bound.iter().map(|(path, value)| format!("`{path}` = `{}`", shown(value))).collect();
     format!(" ({})", values.join(", "))
+}
+
+fn names(runs: &[RunId]) -> String {
+    runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn covered(scope: &str) -> String {

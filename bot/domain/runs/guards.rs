@@ -8,7 +8,7 @@ use crate::domain::{
     duration,
     ids::{AlertKey, RunId},
     runbooks::plan::{Cooldown, Guards, StillFiring},
-    runs::reason::Reason,
+    runs::{breaker::Standing, reason::Reason},
     time::Time,
 };
 
@@ -46,14 +46,22 @@ pub struct Facts {
     pub halted: Option<String>,
     /// Whether the halt file is there.
     pub is_halt_file_there: bool,
+    /// Why the service is frozen, and until when.
+    pub frozen: Option<String>,
+    /// Who has locked the service, and why.
+    pub service_locked: Option<String>,
+    /// What could not be read.
+    pub unreadable: Option<String>,
+    /// How the breaker of the runbook stands on the target.
+    pub breaker: Standing,
     /// The other run that holds the target.
     pub locked_by: Option<RunId>,
     /// Whether the alert changes its state too often.
     pub is_flapping: bool,
     /// Whether the alert fires; none if no alert started the run.
     pub firing: Option<Firing>,
-    /// Until when the runbook leaves the target alone.
-    pub cooling_until: Option<Time>,
+    /// The pause that was charged last to the runbook on the target.
+    pub charged: Option<Charge>,
     /// How many other runs of the runbook changed the target in the window of `max_runs`.
     pub runs_in_window: u32,
     /// Whether nobody could approve although somebody must.
@@ -80,44 +88,93 @@ impl Refused {
 ///
 /// Taking something back skips all but the halt: it has no alert to wait for and no budget to spare.
 pub fn evaluate(guards: &Guards, moment: Moment, facts: &Facts, now: Time) -> Result<(), Refused> {
-    if facts.is_halt_file_there {
-        return Err(Refused::new(Reason::HaltFile, "remove the file to lift it"));
+    let case = Case { guards, moment, facts, now };
+    let refused = applying(moment).iter().find_map(|(reason, guard)| Some((*reason, guard(case)?)));
+    refused.map_or(Ok(()), |(reason, detail)| Err(Refused { reason, detail }))
+}
+
+/// What each guard says that the runbook has or that stands for all, in the order in which they are evaluated: nothing if
+/// it holds, else why it does not.
+pub fn rulings(guards: &Guards, moment: Moment, facts: &Facts, now: Time) -> Vec<(Reason, Option<String>)> {
+    let case = Case { guards, moment, facts, now };
+    let declared = [
+        (Reason::StillFiring, guards.still_firing.is_some()),
+        (Reason::Cooldown, guards.cooldown.is_some()),
+        (Reason::MaxRuns, guards.max_runs.is_some()),
+        (Reason::BreakerOpen, guards.breaker.is_some()),
+    ];
+    let applying = applying(moment).iter().filter(|(reason, _)| !declared.contains(&(*reason, false)));
+    applying.map(|(reason, guard)| (*reason, guard(case))).collect()
+}
+
+/// What a guard is evaluated by.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    guards: &'a Guards,
+    moment: Moment,
+    facts: &'a Facts,
+    now: Time,
+}
+
+/// Why a guard does not hold, if it does not.
+type Guard = fn(Case<'_>) -> Option<String>;
+
+/// The guards in the order in which they are evaluated; first those that nothing is exempt from.
+const ALL: [(Reason, Guard); 12] = [
+    (Reason::HaltFile, |case| case.facts.is_halt_file_there.then(|| "remove the file to lift it".to_owned())),
+    (Reason::Halted, |case| case.facts.halted.clone()),
+    (Reason::Unreadable, |case| case.facts.unreadable.clone()),
+    (Reason::Frozen, |case| case.facts.frozen.clone().filter(|_| !case.guards.allowed_in_freeze)),
+    (Reason::ServiceLocked, |case| case.facts.service_locked.clone()),
+    (Reason::TargetLocked, |case| case.facts.locked_by.map(|other| format!("by {other}"))),
+    (Reason::Flapping, |case| (case.is_first() && case.facts.is_flapping).then(|| "people have to look".to_owned())),
+    (Reason::StillFiring, still_firing),
+    (Reason::Cooldown, cooldown),
+    (Reason::MaxRuns, max_runs),
+    (Reason::BreakerOpen, breaker),
+    (Reason::NoApprovers, |case| {
+        let what = || "name people with the role in the configuration".to_owned();
+        (case.is_first() && case.facts.lacks_approvers).then(what)
+    }),
+];
+
+fn applying(moment: Moment) -> &'static [(Reason, Guard)] {
+    let all: &'static [(Reason, Guard)] = &ALL;
+    if moment == Moment::Undo { all.get(..2).unwrap_or_default() } else { all }
+}
+
+impl Case<'_> {
+    fn is_first(self) -> bool {
+        self.moment != Moment::LaterMutation
     }
-    if let Some(why) = &facts.halted {
-        return Err(Refused::new(Reason::Halted, why.clone()));
+}
+
+fn still_firing(case: Case<'_>) -> Option<String> {
+    let until = case.guards.still_firing?;
+    if !case.is_first() && until != StillFiring::End {
+        return None;
     }
-    if moment == Moment::Undo {
-        return Ok(());
+    match case.facts.firing {
+        Some(Firing::No) => Some("it is resolved".to_owned()),
+        Some(Firing::Silent) => Some("its source fell silent".to_owned()),
+        Some(Firing::Yes) | None => None,
     }
-    if let Some(other) = facts.locked_by {
-        return Err(Refused::new(Reason::TargetLocked, format!("by {other}")));
-    }
-    let is_first = moment != Moment::LaterMutation;
-    if is_first && facts.is_flapping {
-        return Err(Refused::new(Reason::Flapping, "people have to look"));
-    }
-    if let Some(until) = guards.still_firing
-        && (is_first || until == StillFiring::End)
-    {
-        match facts.firing {
-            Some(Firing::No) => return Err(Refused::new(Reason::StillFiring, "it is resolved")),
-            Some(Firing::Silent) => return Err(Refused::new(Reason::StillFiring, "its source fell silent")),
-            Some(Firing::Yes) | None => {}
-        }
-    }
-    if is_first {
-        if let Some(until) = facts.cooling_until.filter(|until| guards.cooldown.is_some() && *until > now) {
-            return Err(Refused::new(Reason::Cooldown, format!("until {}", until.long())));
-        }
-        if let Some(most) = guards.max_runs.filter(|most| facts.runs_in_window >= most.count) {
-            let per = duration::compact(most.per);
-            return Err(Refused::new(Reason::MaxRuns, format!("{} in {per}", facts.runs_in_window)));
-        }
-        if facts.lacks_approvers {
-            return Err(Refused::new(Reason::NoApprovers, "name people with the role in the configuration"));
-        }
-    }
-    Ok(())
+}
+
+fn cooldown(case: Case<'_>) -> Option<String> {
+    let charged = case.facts.charged.as_ref().filter(|_| case.is_first() && case.guards.cooldown.is_some())?;
+    (charged.until > case.now).then(|| format!("until {}", charged.until.long()))
+}
+
+fn max_runs(case: Case<'_>) -> Option<String> {
+    let most = case.guards.max_runs.filter(|most| case.is_first() && case.facts.runs_in_window >= most.count)?;
+    Some(format!("{} in {}", case.facts.runs_in_window, duration::compact(most.per)))
+}
+
+fn breaker(case: Case<'_>) -> Option<String> {
+    let Standing::Open { failures, until } = case.facts.breaker else { return None };
+    let detail = || format!("{failures} in a row; people can agree to the next one from {}", until.long());
+    case.is_first().then(detail)
 }
 
 /// A pause that was charged to a runbook on a target.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::domain::{
     ids::ApprovalId,
-    runbooks::plan::{Class, Plan, Step},
+    runbooks::plan::{Class, Plan, Step, is_main, named, template_of},
     time::Time,
 };
 
@@ -97,8 +97,12 @@ pub enum Verdict {
     Absent,
     /// Somebody gave up on knowing.
     Abort,
+    /// The other side refused it, or it can never be done like this: by itself nothing tries it again.
+    Refused,
     /// A look of an `until` whose condition did not hold yet.
     NotYet,
+    /// A verification measured, or a person said, that it is not good.
+    Bad,
 }
 
 impl Verdict {
@@ -110,7 +114,9 @@ impl Verdict {
             Verdict::Happened => "happened",
             Verdict::Absent => "absent",
             Verdict::Abort => "abort",
+            Verdict::Refused => "refused",
             Verdict::NotYet => "not_yet",
+            Verdict::Bad => "bad",
         }
     }
 }
@@ -119,8 +125,10 @@ impl std::str::FromStr for Verdict {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Verdict::Retry, Verdict::Skip, Verdict::Happened, Verdict::Absent, Verdict::Abort, Verdict::NotYet]
+        let late = [Verdict::Abort, Verdict::NotYet, Verdict::Refused, Verdict::Bad];
+        [Verdict::Retry, Verdict::Skip, Verdict::Happened, Verdict::Absent]
             .into_iter()
+            .chain(late)
             .find(|verdict| verdict.word() == word)
             .ok_or_else(|| format!("`{word}` is not a verdict"))
     }
@@ -167,6 +175,8 @@ pub struct StepRecord {
     pub effect: String,
     /// The action.
     pub action: String,
+    /// What it reaches outside, if it does.
+    pub system: Option<String>,
     /// Its fields, rendered; secrets by their names.
     pub with: Value,
     /// What was known before: the outputs of the steps above, and the rendered undo.
@@ -241,24 +251,9 @@ impl Journal {
         self.last(path, pass).map_or(1, |record| record.key.attempt + 1)
     }
 
-    /// The outputs by name, as they were before the attempt with this place in the order (`None`: as they are).
-    pub fn outputs(&self, plan: &Plan, before: Option<i64>) -> BTreeMap<String, Value> {
-        let mut outputs = BTreeMap::new();
-        for record in self.0.iter().filter(|record| before.is_none_or(|seq| record.seq < seq)) {
-            let name = plan.step(&record.key.path).and_then(|step| step.output.as_ref());
-            if let Some(name) = name
-                && record.key.pass == Pass::Do
-                && record.state == StepState::Done
-            {
-                outputs.insert(name.clone(), record.output.clone());
-            }
-        }
-        outputs
-    }
-
-    /// Whether something outside was changed, or may have been.
+    /// Whether something outside was changed, or may have been, by the steps themselves.
     pub fn has_mutated(&self, plan: &Plan) -> bool {
-        plan.steps.iter().any(|step| self.stands(step))
+        self.changed(plan).iter().any(|step| self.stands(step))
     }
 
     /// Whether the step changed something outside, or may have, and it was not taken back.
@@ -271,14 +266,35 @@ impl Journal {
         changed && !undone
     }
 
+    /// The steps that were about to change something, each at its place, in the order in which their effects happened.
+    ///
+    /// Those that follow a failure or the end are left out: they are no part of what the run is for.
+    pub fn changed(&self, plan: &Plan) -> Vec<Step> {
+        let index = plan.index();
+        let mut last: BTreeMap<&str, (i64, &Step)> = BTreeMap::new();
+        for record in self.0.iter().filter(|record| record.key.pass == Pass::Do && is_main(&record.key.path)) {
+            let Some(step) = index.get(template_of(&record.key.path).as_ref()).filter(|step| !step.reads()) else {
+                continue;
+            };
+            if record.may_have_happened() || !last.contains_key(record.key.path.as_str()) {
+                last.insert(&record.key.path, (record.seq, step));
+            }
+        }
+        let mut changed: Vec<(i64, Step)> =
+            last.into_iter().map(|(path, (seq, step))| (seq, step.placed(path))).collect();
+        changed.sort_by_key(|(seq, _)| *seq);
+        changed.into_iter().map(|(_, step)| step).collect()
+    }
+
     /// The names of the steps that stand, in their order.
-    pub fn standing<'a>(&'a self, plan: &'a Plan) -> Vec<&'a str> {
-        plan.steps.iter().filter(|step| self.stands(step)).map(|step| step.name.as_str()).collect()
+    pub fn standing(&self, plan: &Plan) -> Vec<String> {
+        let changed = self.changed(plan).into_iter().filter(|step| self.stands(step));
+        changed.map(|step| named(&step.name, &step.path)).collect()
     }
 
     /// The steps that stand and can be taken back, newest first.
-    pub fn undoable<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Step> {
-        plan.steps.iter().rev().filter(|step| step.undo.is_some() && self.stands(step))
+    pub fn undoable(&self, plan: &Plan) -> impl Iterator<Item = Step> {
+        self.changed(plan).into_iter().rev().filter(|step| step.undo.is_some() && self.stands(step))
     }
 
     /// Whether two looks for this attempt, `settle` apart, both did not find it.

@@ -4,18 +4,26 @@
 //! or put before people; it is never taken for a failure.
 
 pub mod approvals;
+pub mod breaker;
+pub mod budgets;
 pub mod events;
+pub mod guard_reference;
 pub mod guards;
 pub mod journal;
 pub mod next;
+pub mod outlook;
 pub mod reason;
+pub mod rehearsals;
 pub mod run;
+pub mod systems;
 #[cfg(test)]
 mod tests;
+pub mod values;
+pub mod verification;
 
 pub use approvals::{Approval, ApprovalState};
 pub use events::Event;
 pub use journal::{Journal, Pass, StepKey, StepRecord, StepState, Verdict};
 pub use next::{Next, Situation};
 pub use reason::Reason;
-pub use run::{Cause, Hold, Run, RunState};
+pub use run::{Cause, Ending, Failure, Hold, Parent, Run, RunState, Stage};

@@ -42,6 +42,22 @@ reasons! {
     HaltFile = "halt_file", "the halt file is there";
     /// Another run holds the target.
     TargetLocked = "target_locked", "another run holds the target";
+    /// The service is frozen.
+    Frozen = "frozen", "the service is frozen";
+    /// Somebody keeps the service for themselves.
+    ServiceLocked = "service_locked", "somebody has locked the service";
+    /// There is no room for another run with this key.
+    Concurrency = "concurrency", "as many runs as may be are at work for its key";
+    /// The last runs failed or did not help.
+    BreakerOpen = "breaker_open", "its last runs failed or did not help";
+    /// As many effects as may be are in flight to a system.
+    Bulkhead = "bulkhead", "as many effects as may be are in flight to the system";
+    /// What may be changed of the service in an hour is spent.
+    Budget = "budget", "what may be changed of the service in an hour is spent";
+    /// What had to be read for a guard cannot be read.
+    Unreadable = "guard_unreadable", "what a guard goes by cannot be read";
+    /// What was to end the question came true while people were asked.
+    AbortCondition = "abort_condition", "what the approval is withdrawn for came true";
     /// The alert changes its state too often.
     Flapping = "flapping", "the alert is flapping";
     /// The alert is not known to fire any more.
@@ -52,6 +68,16 @@ reasons! {
     MaxRuns = "max_runs", "the runbook has changed this target as often as it may";
     /// Nobody could approve.
     NoApprovers = "no_approvers", "nobody in the configuration could approve it";
+    /// The alert has not fired often enough.
+    TooFew = "too_few", "the alert has not fired often enough for it";
+    /// The alert must go on firing first.
+    Delayed = "delayed", "the alert has to go on firing first";
+    /// The bot could not start it at its time.
+    Missed = "missed", "the bot could not start it at its time";
+    /// It would start itself again and again.
+    Circular = "circular", "it would start itself again and again";
+    /// The version shall not be deployed there.
+    BannedVersion = "banned_version", "the version is banned there";
     /// The route of the alert does not name the runbook.
     NotRouted = "not_routed", "the alert's route does not name the runbook";
     /// The source of the alert may not set this off.
@@ -64,6 +90,10 @@ reasons! {
     Assertion = "assertion", "an assertion does not hold";
     /// A step failed.
     StepFailed = "step_failed", "a step failed";
+    /// A verification measured that it is not good, or somebody said so.
+    VerificationBad = "verification_bad", "the verification says that it is not good";
+    /// The run took longer than it may.
+    TimedOut = "timed_out", "it took longer than it may";
     /// The people who were asked said no.
     Rejected = "rejected", "the approval was rejected";
     /// Nobody answered in time.
@@ -98,11 +128,19 @@ impl Reason {
         let by_people = [Reason::Rejected, Reason::Cancelled];
         let by_guards = [
             Reason::TargetLocked,
+            Reason::Frozen,
+            Reason::ServiceLocked,
+            Reason::Concurrency,
+            Reason::BreakerOpen,
+            Reason::Budget,
+            Reason::Unreadable,
+            Reason::AbortCondition,
             Reason::Flapping,
             Reason::StillFiring,
             Reason::Cooldown,
             Reason::MaxRuns,
             Reason::NoApprovers,
+            Reason::BannedVersion,
             Reason::Assertion,
         ];
         if by_people.contains(&self) {

@@ -12,7 +12,10 @@ use crate::domain::{
         plan::{Mode, Plan, Target},
         scope::Scope,
     },
-    runs::{journal::Pass, reason::Reason},
+    runs::{
+        journal::{Pass, StepKey},
+        reason::Reason,
+    },
     time::Time,
 };
 
@@ -49,6 +52,8 @@ macro_rules! states {
 states! {
     /// A worker drives it, or will at once.
     Running = "running", "running";
+    /// It starts by itself when those before it have ended.
+    Queued = "queued", "queued";
     /// It goes on by itself at `wake_at`.
     Waiting = "waiting", "waiting";
     /// People are asked before it goes on.
@@ -59,6 +64,8 @@ states! {
     InDoubt = "in_doubt", "in doubt";
     /// A step could not be undone; somebody has to look.
     Stuck = "stuck", "stuck";
+    /// Somebody paused it; the target stays locked until somebody lets it go on.
+    Paused = "paused", "paused";
     /// Every step is done.
     Done = "done", "done";
     /// It ended before anything was changed, or was given up in doubt.
@@ -80,11 +87,13 @@ impl RunState {
     pub fn is_over(self) -> bool {
         match self {
             RunState::Running
+            | RunState::Queued
             | RunState::Waiting
             | RunState::Approval
             | RunState::Held
             | RunState::InDoubt
-            | RunState::Stuck => false,
+            | RunState::Stuck
+            | RunState::Paused => false,
             RunState::Done
             | RunState::Failed
             | RunState::Cancelled
@@ -97,7 +106,7 @@ impl RunState {
 
     /// Whether it stands still until somebody decides.
     pub fn needs_people(self) -> bool {
-        matches!(self, RunState::Held | RunState::InDoubt | RunState::Stuck)
+        matches!(self, RunState::Held | RunState::InDoubt | RunState::Stuck | RunState::Paused)
     }
 }
 
@@ -151,6 +160,50 @@ pub struct Hold {
     pub detail: String,
 }
 
+/// What a run failed of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Why it could not go on, and where.
+    pub hold: Hold,
+    /// Whether something was changed by then.
+    pub after_mutation: bool,
+    /// Whether what follows a failure has been done.
+    pub is_handled: bool,
+}
+
+/// How a run ends once its last steps are done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// As what.
+    pub state: RunState,
+    /// Why.
+    pub reason: Reason,
+    /// What is known beyond the reason, for people.
+    pub detail: String,
+}
+
+/// The attempt of another run that started a run and waits for its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The other run.
+    pub run: RunId,
+    /// Its attempt.
+    pub step: StepKey,
+}
+
+/// Which steps of a run are worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Those that it is for.
+    Ahead,
+    /// Those that take back what it did.
+    Back,
+    /// Those that follow a failure.
+    Failing,
+    /// Those that follow every end.
+    Ending,
+}
+
 /// One execution of a runbook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -176,7 +229,9 @@ pub struct Run {
     pub pass: Pass,
     /// The values of its inputs.
     pub inputs: BTreeMap<String, Value>,
-    /// Why it stands still, while it does.
+    /// What it shares with other runs of which only so many may be at work.
+    pub concurrency: Option<String>,
+    /// Why it stands still, or cannot go on yet, while that is so.
     pub hold: Option<Hold>,
     /// Why it ended, once it has.
     pub reason: Option<Reason>,
@@ -194,6 +249,18 @@ pub struct Run {
     pub wake_at: Option<Time>,
     /// Who wants it to stop after the step that is in flight.
     pub cancelled_by: Option<PersonId>,
+    /// Who wants it to pause after the step that is in flight.
+    pub paused_by: Option<PersonId>,
+    /// When it fails if it has not come to its end.
+    pub deadline: Option<Time>,
+    /// What it failed of last, if something follows that.
+    pub failure: Option<Failure>,
+    /// How it ends, once its last steps are done.
+    pub ending: Option<Ending>,
+    /// What started it and waits for it.
+    pub parent: Option<Parent>,
+    /// The first of the runs that started each other; in its name targets are locked.
+    pub root: Option<RunId>,
     /// Whether people have to agree. Once true it stays so.
     pub needs_approval: bool,
     /// When it was about to change something first.
@@ -210,6 +277,24 @@ impl Run {
         self.requested_by.person()
     }
 
+    /// Which of its steps are worked on.
+    pub fn stage(&self) -> Stage {
+        if self.ending.is_some() {
+            Stage::Ending
+        } else if self.failure.as_ref().is_some_and(|failure| !failure.is_handled) {
+            Stage::Failing
+        } else if self.pass == Pass::Undo {
+            Stage::Back
+        } else {
+            Stage::Ahead
+        }
+    }
+
+    /// The run in whose name targets are locked.
+    pub fn holder(&self) -> RunId {
+        self.root.unwrap_or(self.id)
+    }
+
     /// What templates and conditions see of the run itself: inputs, `run`, `target`, `mode`, `alert`, `now`.
     pub fn scope(&self, now: Time) -> Scope {
         let mut scope = Scope::new();
@@ -224,6 +309,14 @@ impl Run {
         scope.set("target", json!({ "service": self.target.service, "environment": self.target.environment }));
         scope.set("mode", self.mode.word());
         scope.set("now", now.to_string());
+        if let Some(failure) = &self.failure {
+            let hold = &failure.hold;
+            scope.set("failure", json!({ "reason": hold.reason, "step": hold.path, "detail": hold.detail }));
+        }
+        if let Some(ending) = &self.ending {
+            let (state, reason) = (ending.state.word(), ending.reason);
+            scope.set("ending", json!({ "state": state, "reason": reason, "detail": ending.detail }));
+        }
         if let Some(cause) = &self.cause {
             let summary = cause.annotations.get("summary").unwrap_or(&cause.name);
             scope.set(

@@ -2,7 +2,7 @@
 //!
 //! The number of SQL statements does not grow with the number of alerts.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use super::{News, Receipt};
 use crate::{
     domain::{
         alerts::{self, Batch, Change, Changes, What},
+        ids::AlertKey,
         routes,
     },
     engine::{Context, decide::alerts_changed},
@@ -26,29 +27,27 @@ const SWEPT: i64 = 500;
 pub async fn receive(context: &mut Context<'_>, batches: &[Arc<Batch>]) -> store::Result<(Vec<Receipt>, Vec<News>)> {
     let rules = context.rules;
     let settings = &rules.alerts;
+    let keyed = |batch: &Batch| -> Vec<AlertKey> {
+        batch.signals.iter().map(|signal| settings.replica_labels.key(&signal.labels)).collect()
+    };
     let mut fresh = Vec::with_capacity(batches.len());
     let mut again = Vec::new();
     for batch in batches {
+        let keys = keyed(batch);
         if is_new(context, batch).await? {
-            fresh.push(batch);
+            fresh.push((batch, keys));
         } else {
-            again.extend(
-                batch.signals.iter().map(|signal| (settings.replica_labels.key(&signal.labels), &batch.source)),
-            );
+            again.extend(keys.into_iter().map(|key| (key, &batch.source)));
         }
     }
     let again: Vec<_> = again.iter().map(|(key, source)| (key, "delivered_before", source.as_str())).collect();
     store::alerts::suppressed(context.tx, &again, context.now).await?;
-    let keys: std::collections::BTreeSet<_> = fresh
-        .iter()
-        .flat_map(|batch| &batch.signals)
-        .map(|signal| settings.replica_labels.key(&signal.labels))
-        .collect();
-    let mut known = store::alerts::known(context.tx, &keys).await?;
+    let keys: BTreeSet<&AlertKey> = fresh.iter().flat_map(|(_, keys)| keys).collect();
+    let mut known = store::alerts::known(context.tx, keys).await?;
     let mut all = Changes::default();
     let mut news = Vec::new();
-    for batch in fresh {
-        let changes = alerts::fold(&known, &batch.signals, context.now, settings);
+    for (batch, keys) in &fresh {
+        let changes = alerts::fold(&known, keys.iter().zip(&batch.signals), context.now, settings);
         known.extend(changes.alerts.iter().map(|(key, alert)| (key.clone(), alert.clone())));
         news.extend(changes.list.iter().filter_map(|change| tell(context, change, batch.truncated)));
         all.list.extend(changes.list);

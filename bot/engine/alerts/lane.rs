@@ -107,6 +107,8 @@ fn arrivals(engine: &Engine, waiting: &[Waiting]) -> Vec<Option<Arrival>> {
 async fn submit(engine: &Engine, batches: Vec<Arc<Batch>>, arrivals: Vec<Option<Arrival>>) -> Result<Vec<Receipt>> {
     match engine.submit_from(Input::Alerts(batches), arrivals).await? {
         Answer::Received(receipts) => Ok(receipts),
-        Answer::Reply(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Done => Ok(Vec::new()),
+        Answer::Reply(_) | Answer::Run(_) | Answer::Silences(_) | Answer::Deployment(_) | Answer::Done => {
+            Ok(Vec::new())
+        }
     }
 }

@@ -32,10 +32,20 @@ pub struct Command {
 #[derive(Clone, Copy)]
 pub enum Does {
     /// It looks something up, from a snapshot.
-    Reads(for<'a> fn(&'a mut View<'_>, &'a Call) -> BoxFuture<'a, Result<Reply, Stop>>),
+    Reads(Look),
     /// It changes something, in a transaction. It refuses before its first write.
-    Acts(for<'a> fn(&'a mut Context<'_>, &'a Call) -> BoxFuture<'a, Result<Reply, Stop>>),
+    Acts(Act),
+    /// It shows from a snapshot what it would do; with its option [`START`] it does that, in a transaction.
+    Offers(Look, Act),
 }
+
+/// Looks something up, from a snapshot.
+pub type Look = for<'a> fn(&'a mut View<'_>, &'a Call) -> BoxFuture<'a, Result<Reply, Stop>>;
+/// Changes something, in a transaction.
+pub type Act = for<'a> fn(&'a mut Context<'_>, &'a Call) -> BoxFuture<'a, Result<Reply, Stop>>;
+
+/// The option by which a command does what it has shown.
+pub const START: &str = "start";
 
 /// An option of a command.
 pub struct Opt {

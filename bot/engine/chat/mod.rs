@@ -10,7 +10,7 @@ pub mod words;
 
 pub use self::{
     card::{Button, Card, File, Message, Reply, Style, Subject, Tone},
-    command::{Args, Call, Command, Does, Kind, Lookup, Opt},
+    command::{Args, Call, Command, Does, Kind, Lookup, Opt, START},
     shortcut::Shortcut,
     words::{Line, Span},
 };

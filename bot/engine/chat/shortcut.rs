@@ -55,8 +55,16 @@ static WORDS: &[Word] = words! {
     "abort" = "runbook" "answer" ("question", "revision") {"answer": "abort"};
     "choose" = "runbook" "answer" ("question", "revision", "choice") {"answer": "choose"};
     "draft" = "postmortem" "draft" ("incident") {};
+    "resume" = "runbook" "answer" ("question", "revision") {"answer": "resume"};
     "why" = "why" ("incident") {};
+    "rollback" = "rollback" ("service", "environment", "to", "start") {};
+    "scale" = "scale" ("service", "replicas", "environment") {"start": "yes"};
+    "restart" = "restart" ("service", "environment") {"start": "yes"};
 };
+
+/// The most characters that every chat has room for in a button: Discord's, for custom ids.
+/// <https://discord.com/developers/docs/components/reference#button>
+const LONGEST: usize = 100;
 
 impl Shortcut {
     /// The shortcut with this word and these values.
@@ -68,6 +76,11 @@ impl Shortcut {
         #[expect(clippy::expect_used, reason = "the words are literals of this program")]
         let line = line.expect("the table of shortcuts has this line");
         Self { line, values: values.iter().map(ToString::to_string).collect() }
+    }
+
+    /// Whether every chat has room for it: names that people chose may be long.
+    pub fn fits(&self) -> bool {
+        self.to_string().chars().count() <= LONGEST
     }
 
     /// The words of the command.
@@ -134,10 +147,14 @@ mod tests {
     #[test]
     fn every_line_reads_back_and_fits_a_button() {
         for line in WORDS {
-            let shortcut =
-                Shortcut { line, values: vec!["rollback-a-service-with-a-long-name".to_owned(); line.carried.len()] };
+            let value = |name: &&str| match *name {
+                "to" | "start" => "DEP-1234567",
+                "environment" | "revision" | "replicas" => "production",
+                _ => "rollback-a-service-with-a-long-name",
+            };
+            let shortcut = Shortcut { line, values: line.carried.iter().map(|name| value(name).to_owned()).collect() };
             let text = shortcut.to_string();
-            assert!(text.len() <= if line.carried.len() > 2 { 120 } else { 100 }, "{text}");
+            assert!(shortcut.fits(), "{text}");
             assert_eq!(text.parse(), Ok(shortcut));
         }
     }

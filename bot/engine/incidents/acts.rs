@@ -24,8 +24,20 @@ use crate::{
 /// The timer that is due when an incident was quiet for long enough.
 pub(super) const QUIET: &str = "incident-quiet";
 
+/// The timer that is due when a person has declared an incident, for what follows from its beginning.
+pub const OPENED: &str = "incident-opened";
+
 /// The timer that is due when an incident has ended, for what follows from its end.
 pub const ENDED: &str = "incident-ended";
+
+/// The timer that is due when an incident was opened, rated or moved, for what starts by that.
+pub const MOVED: &str = "incident-moved";
+
+/// Notes that an incident was opened, rated or moved, if anything starts by that.
+pub(super) async fn moved(context: &mut Context<'_>, incident: IncidentId) -> store::Result<()> {
+    let starts = context.rules.runs.runbooks.values().any(|plan| plan.trigger.incident.is_some());
+    if starts { timers::set(context.tx, MOVED, &incident.to_string(), context.now).await } else { Ok(()) }
+}
 
 /// Writes the incident and shows its card anew.
 pub(super) async fn keep(context: &mut Context<'_>, incident: &Incident, is_page: bool) -> store::Result<()> {
@@ -62,16 +74,16 @@ pub async fn mark(
     Ok(is_taken)
 }
 
-/// Counts a run that began (`1`) or ended (`-1`) in the incident.
+/// Counts a run that began (`1`) or ended (`-1`) in the incident, or in the one that it goes on in, which is given.
 ///
 /// When the last one has ended and the alerts were quiet for long enough meanwhile, the incident is looked at again.
-pub async fn count_runs(context: &mut Context<'_>, id: IncidentId, change: i64) -> store::Result<()> {
-    incidents::open_runs(context.tx, id, change).await?;
-    let Some(incident) = incidents::follow(context.tx, id).await? else { return Ok(()) };
+pub async fn count_runs(context: &mut Context<'_>, id: IncidentId, change: i64) -> store::Result<Option<Incident>> {
+    let Some(incident) = incidents::open_runs(context.tx, id, change).await? else { return Ok(None) };
     if incident.open_runs == 0 && incident.phase == Phase::Monitoring {
         watch(context, &incident).await?;
     }
-    show(context, &incident, false).await
+    show(context, &incident, false).await?;
+    Ok(Some(incident))
 }
 
 /// Sets the quiet timer if all alerts are over: the quiet time counts from when it was moved to monitoring.
@@ -130,6 +142,7 @@ pub(super) async fn move_to(
         let why = if actor.person().is_some() { "moved_back" } else { "fired_again" };
         take_back(context, incident, milestone, actor, why).await?;
     }
+    moved(context, incident.id).await?;
     if from == Phase::Declined {
         incidents::end_quiet(context.tx, incident.id).await?;
     }
@@ -156,6 +169,43 @@ pub(super) async fn end(
     timers::set(context.tx, ENDED, &incident.id.to_string(), context.now).await
 }
 
+/// What is to be said of an incident.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update {
+    /// How bad it is.
+    pub severity: Option<Severity>,
+    /// What is wrong, in more words than the title has.
+    pub summary: Option<String>,
+    /// What is worth noting.
+    pub note: Option<String>,
+}
+
+/// Says something of an incident; one that was merged is told where it goes on. A higher severity pages again.
+pub async fn update(
+    context: &mut Context<'_>,
+    incident: IncidentId,
+    actor: &Actor,
+    update: Update,
+) -> store::Result<()> {
+    let Some(mut incident) = incidents::follow(context.tx, incident).await? else { return Ok(()) };
+    if let Some(to) = update.severity.filter(|to| *to != incident.severity) {
+        let is_worse = to.is_higher_than(incident.severity);
+        rate(context, &mut incident, to, actor, None).await?;
+        if is_worse && incident.phase.is_open() {
+            page(context, &incident, "severity_raised").await?;
+        }
+    }
+    if let Some(summary) = update.summary.filter(|summary| *summary != incident.summary) {
+        let event = Event::SummaryChanged { summary: summary.clone() };
+        context.tell(incident.id, Draft::new(actor.clone(), &event)).await?;
+        incident.summary = summary;
+    }
+    if let Some(text) = update.note {
+        context.tell(incident.id, Draft::new(actor.clone(), &Event::Noted { text })).await?;
+    }
+    keep(context, &incident, false).await
+}
+
 /// Notes that a person takes part: the first one acknowledges the incident by it. Says whether it was the first.
 pub(super) async fn join(context: &mut Context<'_>, incident: &mut Incident, person: &PersonId) -> store::Result<bool> {
     if incident.milestones.at(Milestone::Acknowledged).is_some() {
@@ -179,7 +229,7 @@ pub(super) async fn rate(
     incident.peak_severity = incident.peak_severity.max(to);
     let event = Event::SeverityChanged { from, to, reason: reason.map(str::to_owned) };
     context.tell(incident.id, Draft::new(actor.clone(), &event)).await?;
-    Ok(())
+    moved(context, incident.id).await
 }
 
 /// Pages the people of the incident in its channel, and tells so.
@@ -210,7 +260,11 @@ pub(super) async fn tell_page(context: &mut Context<'_>, incident: &Incident, re
 }
 
 /// Says something in the incident's thread.
-pub(super) async fn say(context: &mut Context<'_>, incident: &Incident, message: Message) -> store::Result<()> {
+pub(in crate::engine) async fn say(
+    context: &mut Context<'_>,
+    incident: &Incident,
+    message: Message,
+) -> store::Result<()> {
     let post = Post {
         channel: incident.channel.clone(),
         incident: Some(incident.id),

@@ -15,7 +15,10 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(in crate::engine) use self::looks::unknown;
+pub(in crate::engine) use self::{
+    looks::unknown,
+    names::{must_be_service, service_is_known},
+};
 use crate::{
     domain::{alerts::Alert, ids::IncidentId, incidents::Phase, routes::Decision},
     engine::{chat::Lookup, features::Feature},

@@ -3,8 +3,11 @@
 use futures::future::BoxFuture;
 
 use crate::{
-    domain::routes::{Pick, Route},
-    engine::View,
+    domain::{
+        routes::{Pick, Route},
+        runbooks::words,
+    },
+    engine::{Context, Refusal, Stop, View},
     store::{self, incidents},
 };
 
@@ -25,7 +28,29 @@ pub(super) fn incidents<'a>(
     })
 }
 
-/// Services that the routes name or that an incident was about.
+/// Refuses the name of a service that nobody has heard of: an order about it would be without effect.
+pub(in crate::engine) async fn must_be_service(context: &mut Context<'_>, service: &str) -> Result<(), Stop> {
+    service_is_known(&mut context.view(), service).await
+}
+
+/// The same for whoever only looks.
+pub(in crate::engine) async fn service_is_known(view: &mut View<'_>, service: &str) -> Result<(), Stop> {
+    let known = view.rules.services();
+    if known.is_empty() || known.contains(service) {
+        return Ok(());
+    }
+    let seen = incidents::services(view.reader, service, MOST).await?;
+    if seen.iter().any(|seen| seen == service) {
+        return Ok(());
+    }
+    let hint = match words::nearest(service, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the routes name {}", words::listed(&known.into_iter().take(10).collect::<Vec<_>>())),
+    };
+    Err(Refusal::new(format!("There is no service `{service}`")).hint(hint).into())
+}
+
+/// Services that the catalog or the routes name, or that an incident was about.
 pub(super) fn services<'a>(
     view: &'a mut View<'_>,
     typed: &'a str,
@@ -36,6 +61,8 @@ pub(super) fn services<'a>(
         let routes = view.rules.routes.iter().chain([&view.rules.default_route]);
         let from_routes = routes.filter_map(|route: &Route| route.service.as_ref()).flat_map(Pick::texts);
         names.extend(from_routes.filter(|name| name.to_lowercase().contains(&typed)).map(str::to_owned));
+        let from_catalog = view.rules.catalog.services.keys();
+        names.extend(from_catalog.filter(|name| name.to_lowercase().contains(&typed)).cloned());
         names.sort_by_key(|name| (!name.to_lowercase().starts_with(&typed), name.clone()));
         names.dedup();
         Ok(names.into_iter().map(|name| (name, String::new())).collect())

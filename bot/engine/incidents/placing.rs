@@ -108,6 +108,7 @@ impl Desk {
             open_runs: 0,
         };
         incident.id = incidents::open_new(context.tx, &incident).await?;
+        super::acts::moved(context, incident.id).await?;
         let event = Event::IncidentOpened {
             title: incident.title.clone(),
             severity: incident.severity,

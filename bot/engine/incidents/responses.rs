@@ -42,6 +42,7 @@ pub(super) fn declare<'a>(context: &'a mut Context<'_>, call: &'a Call) -> BoxFu
         let person = call.caller.id.clone();
         let mut incident = declared(context, call, severity)?;
         incident.id = incidents::open_new(context.tx, &incident).await?;
+        acts::moved(context, incident.id).await?;
         let event = Event::IncidentDeclared {
             title: incident.title.clone(),
             severity,
@@ -60,6 +61,7 @@ pub(super) fn declare<'a>(context: &'a mut Context<'_>, call: &'a Call) -> BoxFu
         if is_page {
             acts::tell_page(context, &incident, "opened").await?;
         }
+        timers::set(context.tx, acts::OPENED, &incident.id.to_string(), now).await?;
         acts::keep(context, &incident, is_page).await?;
         let line = Line::new().person(&person).and(" declared ").incident(incident.id).and(": ");
         Ok(Reply::public(Message::line(line.strong(severity.to_string()).and(" ").and(incident.title.clone()))))

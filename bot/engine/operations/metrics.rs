@@ -23,6 +23,12 @@ pub static METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Statements about alerts that were taken, by source",
     ),
+    (
+        "firewarden_changes_total",
+        Kind::Counter,
+        Unit::Count,
+        "Deliveries about deployments and changes, by source, event and outcome",
+    ),
     ("firewarden_store_queue", Kind::Gauge, Unit::Count, "Decisions that wait for the writer"),
     ("firewarden_store_failing_seconds", Kind::Gauge, Unit::Seconds, "Since when no commit succeeds; 0 if they do"),
     ("firewarden_leads", Kind::Gauge, Unit::Count, "1 if this process leads, else 0"),

@@ -6,9 +6,14 @@ use async_trait::async_trait;
 
 use super::work::sweep;
 use crate::{
-    domain::{ids::IncidentId, people::Capability, timeline::Chain},
+    domain::{
+        deployments::{Change, ChangeKind},
+        ids::{IncidentId, SilenceId},
+        people::Capability,
+        timeline::Chain,
+    },
     engine::{Rules, ports::Shelf, trial::Trial},
-    store::{archives, timeline, transfer},
+    store::{archives, deployments, silences, timeline, transfer},
 };
 
 const LONG: Duration = Duration::from_hours(24 * 30);
@@ -169,4 +174,51 @@ async fn an_incident_that_changed_meanwhile_stays_and_its_file_goes() {
     trial.says("ana", "/incident note text:newer incident:INC-3").await.unwrap();
     assert!(!trial.engine.store().decide(leave).await.unwrap());
     trial.says("ana", "/incident show incident:INC-1").await.unwrap();
+}
+
+/// Silences that ended and changes of services are looked at for as long as incidents are kept, and no number is given
+/// twice.
+#[tokio::test]
+async fn silences_and_changes_go_when_their_time_is_over() {
+    let trial = trial().await;
+    for silence in ["SIL-1", "SIL-2"] {
+        trial.says("ana", "/silence add matchers:A for:1h comment:x").await.unwrap();
+        trial.says("ana", &format!("/silence expire silence:{silence} reason:done")).await.unwrap();
+    }
+    let merged = |external: &str, at| Change {
+        service: "checkout".to_owned(),
+        environment: None,
+        kind: ChangeKind::Merge,
+        what: "a merge".to_owned(),
+        at,
+        by: None,
+        url: None,
+        external: external.to_owned(),
+        run: None,
+    };
+    let begun = trial.engine.now();
+    trial.engine.store().decide(Merged(merged("old", begun))).await.unwrap();
+    trial.clock.pass(LONG + Duration::from_secs(1));
+    trial.says("ana", "/silence add matchers:B for:1h comment:x").await.unwrap();
+    trial.engine.store().decide(Merged(merged("new", trial.engine.now()))).await.unwrap();
+    sweep(&trial.engine, LONG, &Memory::default()).await.unwrap();
+
+    let mut reader = trial.engine.read().await.unwrap();
+    let mut left = Vec::new();
+    for id in 1..=3 {
+        left.extend(silences::by_id(&mut reader, SilenceId(id)).await.unwrap().map(|silence| silence.id.0));
+    }
+    assert_eq!(left, [3], "what ended is gone, and its number is not given again");
+    let changes = deployments::changes(&mut reader, "checkout", (begun, trial.engine.now()), 10).await.unwrap();
+    assert_eq!(changes.iter().map(|change| change.external.as_str()).collect::<Vec<_>>(), ["new"]);
+}
+
+/// A service was changed.
+struct Merged(Change);
+
+impl crate::store::Decision for Merged {
+    type Answer = ();
+    async fn decide(&self, tx: &mut crate::store::Tx) -> crate::store::Result<()> {
+        deployments::add_change(tx, &self.0).await.map(drop)
+    }
 }

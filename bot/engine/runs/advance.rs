@@ -1,60 +1,159 @@
-//! Takes a run as far as it goes without the world: to the next intent, a rest, a question, or its end.
+//! Takes a run as far as it goes without the world: to the next intents, a rest, a question, or its end.
+//!
+//! What is in flight in one lane goes on while another begins, waits or asks. Whatever stops the run stops it only once
+//! nothing is in flight any more.
 
-use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     domain::{
-        runbooks::{
-            condition,
-            plan::{Class, Mode, Step},
-        },
+        people::PersonId,
+        runbooks::plan::{Mode, Step},
         runs::{
-            Event, Hold, Next, Pass, Reason, RunState, Situation, StepKey, StepRecord, StepState, Verdict,
-            guards::{self, Refused},
-            next,
+            ApprovalState, Event, Hold, Next, Pass, Reason, RunState, Situation, Stage, StepKey, StepState, Verdict,
+            guards::Refused,
+            next::{self, CHILD},
         },
+        time::Time,
     },
-    engine::runs::{
-        Work,
-        actions::{self, Inside},
-        approve::{self, Gate},
-        back,
-        case::Case,
-        facts,
-        render::render,
-    },
-    store::{self, approvals, locks},
+    engine::runs::{Going, Work, actions, back, begin, case::Case, ends, finish},
+    store::{self, approvals},
 };
 
 /// What came of one thing that was next.
 pub(super) enum Went {
     /// Something is to be done in the world.
     Out(Box<Work>),
-    /// The run rests, is asked about, or is over.
-    Rests,
     /// There is more to do at once.
     On,
+    /// People are asked before it is begun.
+    Asked,
+    /// There is no room for it; it is looked at again at this moment.
+    PutOff(Time),
+    /// The run cannot go on.
+    Stops(Stop),
+    /// The run rests, or is over.
+    Rests,
 }
 
-/// Takes the run on. The answer is the effect to be made, whose intent is part of this transaction.
-pub(super) async fn advance(case: &mut Case<'_, '_>, is_file_there: bool) -> store::Result<Option<Box<Work>>> {
+/// Why a run does not go on. What is in flight is watched to its end first.
+pub(super) enum Stop {
+    /// A failure: what follows depends on whether something was changed.
+    Fail(Hold),
+    /// It stands like this until somebody decides.
+    Stand(RunState, Hold),
+    /// Somebody wants it to end.
+    Cancel(PersonId),
+    /// Somebody wants it to pause.
+    Pause,
+}
+
+/// The run cannot go on at this step.
+pub(super) fn fail(reason: Reason, path: &str, detail: &str) -> Went {
+    Went::Stops(Stop::Fail(Hold { reason, path: Some(path.to_owned()), detail: detail.to_owned() }))
+}
+
+/// Takes the run on. The answer is the effects to be made, whose intents are part of this transaction; none if the run
+/// rests or is over.
+pub(super) async fn advance(case: &mut Case<'_, '_>, is_file_there: bool) -> store::Result<Option<Going>> {
     lose(case, "the bot stopped before it had an answer").await?;
+    let mut going = Going::default();
+    let mut asked: BTreeSet<String> = BTreeSet::new();
+    let mut put_off: BTreeMap<String, Time> = BTreeMap::new();
+    let mut stop = None;
     loop {
-        let situation = Situation {
-            plan: &case.run.plan,
-            journal: &case.journal,
-            now: case.now(),
-            epoch: case.run.epoch,
-            may_overlap: case.run.may_overlap,
-            seed: &case.run.trigger_key,
+        let mut found = nexts(case);
+        if stop.is_none() {
+            stop = wished(case, &found, is_file_there).await?;
+        }
+        if stop.is_some() && found.iter().any(|next| !next.is_watch()) {
+            found.retain(Next::is_watch);
+        }
+        let is_seen = |next: &Next| matches!(next, Next::Begin { path, .. } if asked.contains(path) || put_off.contains_key(path));
+        let next = found.iter().find(|next| next.is_work() && !is_seen(next)).cloned();
+        let went = match (next, stop.take_if(|_| found.is_empty())) {
+            (Some(next), _) => {
+                let went = follow(case, &next).await?;
+                match (&went, next) {
+                    (Went::Asked, Next::Begin { path, .. }) => {
+                        asked.insert(path);
+                    }
+                    (Went::PutOff(at), Next::Begin { path, .. }) => {
+                        put_off.insert(path, *at);
+                    }
+                    _ => {}
+                }
+                went
+            }
+            (None, Some(stop)) => ends::stop(case, stop).await?,
+            (None, None) if found.contains(&Next::InFlight) => {
+                going.again_at = moments(&found).chain(put_off.values().copied()).min();
+                going.listens =
+                    !asked.is_empty() || found.iter().any(|next| matches!(next, Next::Answer(_) | Next::Child(_)));
+                return Ok(Some(going));
+            }
+            (None, None) => rest(case, &found, &put_off).await?,
         };
-        let next = if case.is_going_back() { next::backward(&situation) } else { next::forward(&situation) };
-        match follow(case, next, is_file_there).await? {
-            Went::Out(work) => return Ok(Some(work)),
+        match went {
+            Went::Out(work) => going.works.push(*work),
+            Went::On | Went::Asked | Went::PutOff(_) => {}
+            Went::Stops(why) => stop = Some(why),
             Went::Rests => return Ok(None),
-            Went::On => {}
         }
     }
+}
+
+/// What is next, whatever keeps it from being begun.
+fn nexts(case: &Case<'_, '_>) -> Vec<Next> {
+    let plan = &case.run.plan;
+    let situation = Situation {
+        plan,
+        journal: &case.journal,
+        now: case.now(),
+        epoch: case.run.epoch,
+        may_overlap: case.run.may_overlap,
+        seed: &case.run.trigger_key,
+        deadline: case.run.deadline,
+    };
+    match case.run.stage() {
+        Stage::Ahead => next::forward(&situation),
+        Stage::Back => vec![next::backward(&situation)],
+        Stage::Failing if case.run.failure.as_ref().is_some_and(|failure| failure.after_mutation) => {
+            next::aside(&situation, &plan.on_failure.after_mutation)
+        }
+        Stage::Failing => next::aside(&situation, &plan.on_failure.before_mutation),
+        Stage::Ending => next::aside(&situation, &plan.finally),
+    }
+}
+
+/// When something is to be looked at again.
+fn moments(found: &[Next]) -> impl Iterator<Item = Time> {
+    found.iter().filter_map(|next| if let Next::Wait(at) | Next::Look(at) = next { Some(*at) } else { None })
+}
+
+/// What people, or a halt, want of a run that would go on otherwise.
+async fn wished(case: &mut Case<'_, '_>, found: &[Next], is_file_there: bool) -> store::Result<Option<Stop>> {
+    let begins = |next: &Next| matches!(next, Next::Begin { .. } | Next::Undo { .. } | Next::Resume(_));
+    let rests = |next: &Next| matches!(next, Next::Answer(_) | Next::Wait(_));
+    let goes_on = found.iter().any(begins);
+    if let Some(person) = &case.run.cancelled_by
+        && found.iter().any(|next| begins(next) || rests(next) || *next == Next::Done)
+    {
+        return Ok(Some(Stop::Cancel(person.clone())));
+    }
+    if case.run.paused_by.is_some() && found.iter().any(|next| begins(next) || rests(next)) {
+        return Ok(Some(Stop::Pause));
+    }
+    if !goes_on || case.run.mode == Mode::Observe {
+        return Ok(None);
+    }
+    let refused = match case.halted().await? {
+        _ if is_file_there => Refused::new(Reason::HaltFile, "remove the file to lift it"),
+        Some(why) => Refused::new(Reason::Halted, why),
+        None => return Ok(None),
+    };
+    let Refused { reason, detail } = refused;
+    Ok(Some(Stop::Stand(RunState::Held, Hold { reason, path: None, detail })))
 }
 
 /// Effects that an earlier worker had begun: nobody knows of them any more. Reads are simply read anew.
@@ -63,17 +162,20 @@ pub(super) async fn lose(case: &mut Case<'_, '_>, why: &str) -> store::Result<()
         .journal
         .0
         .iter()
-        .filter(|record| record.is_open() && record.epoch < case.run.epoch)
+        .filter(|record| record.is_open() && record.epoch < case.run.epoch && record.action != CHILD)
         .filter(|record| record.due_at.is_none() && record.question.is_none())
         .cloned()
         .collect();
     for mut record in lost {
-        let reads = case.run.plan.step(&record.key.path).is_none_or(Step::reads);
+        let step = case.run.plan.step(&record.key.path);
+        let reads = step.is_none_or(Step::reads);
+        // A look of an `until` is one of many: losing it does not begin the time anew in which they must succeed.
+        let is_one_of_many = step.is_some_and(|step| step.until.is_some());
         record.ended = Some(case.now());
         record.error = Some(why.to_owned());
         if record.key.pass == Pass::Probe || (reads && record.key.pass == Pass::Do) {
             record.state = StepState::Failed;
-            record.verdict = Some(Verdict::Retry);
+            record.verdict = Some(if is_one_of_many { Verdict::NotYet } else { Verdict::Retry });
         } else {
             record.state = StepState::InDoubt;
             let event = Event::StepInDoubt {
@@ -90,286 +192,96 @@ pub(super) async fn lose(case: &mut Case<'_, '_>, why: &str) -> store::Result<()
     Ok(())
 }
 
-async fn follow(case: &mut Case<'_, '_>, next: Next, is_file_there: bool) -> store::Result<Went> {
-    let moves = matches!(next, Next::Begin { .. } | Next::Undo { .. } | Next::Resume(_) | Next::Done | Next::Answer(_));
-    if moves && let Some(person) = case.run.cancelled_by.clone() {
-        return stop_for(case, &person).await;
-    }
-    if matches!(next, Next::Begin { .. } | Next::Undo { .. } | Next::Resume(_)) && case.run.mode != Mode::Observe {
-        let service = case.run.target.service.clone();
-        let halted = facts::halted(case.context, &service).await?;
-        let refused = match halted {
-            _ if is_file_there => Some(Refused::new(Reason::HaltFile, "remove the file to lift it")),
-            Some(why) => Some(Refused::new(Reason::Halted, why)),
-            None => None,
-        };
-        if let Some(Refused { reason, detail }) = refused {
-            return stand(case, RunState::Held, Hold { reason, path: None, detail }).await;
-        }
-    }
+/// Does the next thing.
+async fn follow(case: &mut Case<'_, '_>, next: &Next) -> store::Result<Went> {
     match next {
-        Next::Begin { path, attempt, same_as } => begin(case, &path, attempt, same_as).await,
-        Next::Undo { path, attempt } => back::undo(case, &path, attempt).await,
-        Next::Probe { path, attempt, about } => back::probe(case, &path, attempt, about).await,
+        Next::Begin { path, attempt, same_as } => begin::begin(case, path, *attempt, *same_as).await,
+        Next::Undo { path, attempt } => back::undo(case, path, *attempt).await,
+        Next::Probe { path, attempt, about } => back::probe(case, path, *attempt, *about).await,
         Next::Resume(key) => {
-            super::finish::waited(case, &key).await?;
+            finish::waited(case, key).await?;
             Ok(Went::On)
         }
-        Next::Answer(question) => {
-            let asked = approvals::by_id(case.context.tx, question).await?;
-            match asked.filter(|asked| asked.state == crate::domain::runs::ApprovalState::Open) {
-                Some(asked) => rest(case, RunState::Approval, Some(asked.expires_at)).await,
-                None => actions::ask::again(case, question).await,
+        Next::Answer(_)
+        | Next::Wait(_)
+        | Next::Look(_)
+        | Next::InFlight
+        | Next::Child(_)
+        | Next::Settle(_)
+        | Next::Fail(_)
+        | Next::Stuck(_)
+        | Next::Late
+        | Next::Done
+        | Next::Undone => Ok(Went::Rests),
+    }
+}
+
+/// Nothing is to be done at once, and nothing is in flight: the run is over, stands, or waits.
+async fn rest(case: &mut Case<'_, '_>, found: &[Next], put_off: &BTreeMap<String, Time>) -> store::Result<Went> {
+    for next in found {
+        match next {
+            Next::Done => return ends::done(case).await,
+            Next::Undone => return ends::undone(case).await,
+            Next::Late => {
+                let detail = case.run.plan.timeout.map(crate::domain::duration::human).unwrap_or_default();
+                return ends::fail(case, Hold { reason: Reason::TimedOut, path: None, detail }).await;
+            }
+            Next::Fail(key) => {
+                let reason = case.journal.at(key).map_or(Reason::StepFailed, |record| match record.action.as_str() {
+                    _ if record.verdict == Some(Verdict::Bad) => Reason::VerificationBad,
+                    "assert" => Reason::Assertion,
+                    _ => Reason::StepFailed,
+                });
+                let detail = failure_of(case, key);
+                return ends::fail(case, Hold { reason, path: Some(key.path.clone()), detail }).await;
+            }
+            Next::Settle(key) => {
+                let detail = case.name_of(&key.path);
+                let hold = Hold { reason: Reason::InDoubt, path: Some(key.path.clone()), detail };
+                return ends::stop(case, Stop::Stand(RunState::InDoubt, hold)).await;
+            }
+            Next::Stuck(key) => {
+                let hold =
+                    Hold { reason: Reason::UndoFailed, path: Some(key.path.clone()), detail: failure_of(case, key) };
+                return ends::stop(case, Stop::Stand(RunState::Stuck, hold)).await;
+            }
+            Next::Begin { .. }
+            | Next::Probe { .. }
+            | Next::Undo { .. }
+            | Next::Resume(_)
+            | Next::Answer(_)
+            | Next::Wait(_)
+            | Next::Look(_)
+            | Next::InFlight
+            | Next::Child(_) => {}
+        }
+    }
+    // What is left of beginnings are those of which people are asked, and those for which there is no room.
+    let is_put_off = |next: &Next| matches!(next, Next::Begin { path, .. } if put_off.contains_key(path));
+    let asks = found.iter().any(|next| matches!(next, Next::Begin { .. } | Next::Answer(_)) && !is_put_off(next));
+    let wake_at = moments(found).chain(put_off.values().copied()).min();
+    if !asks {
+        case.rest(RunState::Waiting, wake_at).await?;
+        return Ok(Went::Rests);
+    }
+    for next in found {
+        if let Next::Answer(question) = next {
+            let open = approvals::by_id(case.context.tx, *question).await?;
+            if open.is_none_or(|open| open.state != ApprovalState::Open)
+                && let Went::Stops(stop) = actions::ask::again(case, *question).await?
+            {
+                return ends::stop(case, stop).await;
             }
         }
-        Next::Wait(at) => rest(case, RunState::Waiting, Some(at)).await,
-        Next::InFlight => Ok(Went::Rests),
-        Next::Settle(key) => {
-            let name = case.name_of(&key.path);
-            let hold = Hold { reason: Reason::InDoubt, path: Some(key.path), detail: name };
-            stand(case, RunState::InDoubt, hold).await
-        }
-        Next::Stuck(key) => {
-            let detail = failure_of(case, &key);
-            stand(case, RunState::Stuck, Hold { reason: Reason::UndoFailed, path: Some(key.path), detail }).await
-        }
-        Next::Fail(key) => {
-            let detail = failure_of(case, &key);
-            let reason = case.journal.at(&key).map_or(Reason::StepFailed, |record| match record.action.as_str() {
-                "assert" => Reason::Assertion,
-                _ => Reason::StepFailed,
-            });
-            fail(case, reason, &key.path, &detail).await
-        }
-        Next::Done => {
-            case.end(RunState::Done, Reason::Completed, "").await?;
-            Ok(Went::Rests)
-        }
-        Next::Undone => {
-            let standing = case.journal.standing(&case.run.plan);
-            let detail = if standing.is_empty() {
-                String::new()
-            } else {
-                format!("what stands all the same: {}", standing.join(", "))
-            };
-            case.end(RunState::Undone, Reason::Undone, &detail).await?;
-            Ok(Went::Rests)
-        }
     }
-}
-
-/// A failure before the first change ends the run; after it nothing more is touched, and people decide.
-pub(super) async fn fail(case: &mut Case<'_, '_>, reason: Reason, path: &str, detail: &str) -> store::Result<Went> {
-    if case.journal.has_mutated(&case.run.plan) {
-        let hold = Hold { reason, path: Some(path.to_owned()), detail: detail.to_owned() };
-        return stand(case, RunState::Held, hold).await;
-    }
-    case.end(reason.ends_as(), reason, detail).await?;
-    Ok(Went::Rests)
-}
-
-async fn stop_for(case: &mut Case<'_, '_>, person: &crate::domain::people::PersonId) -> store::Result<Went> {
-    case.run.cancelled_by = None;
-    fail(case, Reason::Cancelled, "", &format!("by {person}")).await
-}
-
-async fn rest(
-    case: &mut Case<'_, '_>,
-    state: RunState,
-    wake_at: Option<crate::domain::time::Time>,
-) -> store::Result<Went> {
-    case.rest(state, wake_at).await?;
-    Ok(Went::Rests)
-}
-
-pub(super) async fn stand(case: &mut Case<'_, '_>, state: RunState, hold: Hold) -> store::Result<Went> {
-    case.hold(state, hold).await?;
+    let open = approvals::of_run(case.context.tx, case.run.id).await?;
+    let open = open.into_iter().filter(|approval| approval.state == ApprovalState::Open);
+    let wake_at = open.map(|approval| approval.expires_at).chain(wake_at).min();
+    case.rest(RunState::Approval, wake_at).await?;
     Ok(Went::Rests)
 }
 
 fn failure_of(case: &Case<'_, '_>, key: &StepKey) -> String {
     let error = case.journal.at(key).and_then(|record| record.error.clone()).unwrap_or_default();
     format!("{}: {error}", case.name_of(&key.path))
-}
-
-/// Attempts a step: its condition, the agreement of people, the guards, then the intent.
-async fn begin(case: &mut Case<'_, '_>, path: &str, attempt: u32, same_as: Option<u32>) -> store::Result<Went> {
-    let Some(step) = case.run.plan.step(path).cloned() else {
-        return fail(case, Reason::StepFailed, path, "the plan has no such step").await;
-    };
-    let key = StepKey::new(path, Pass::Do, attempt);
-    let effect = match same_as.and_then(|same| case.journal.at(&StepKey::new(path, Pass::Do, same))) {
-        Some(same) => same.effect.clone(),
-        None => case.effect(&key).await?,
-    };
-    let scope = case.scope_of(&step, &effect, None).await?;
-    if attempt == 1
-        && let Some(when) = &step.when
-    {
-        match condition::holds(when, &scope) {
-            Ok(true) => {}
-            Ok(false) => {
-                skip(case, &step, &format!("`{when}` does not hold")).await?;
-                return Ok(Went::On);
-            }
-            Err(error) => return fail(case, Reason::NoValue, path, &error.to_string()).await,
-        }
-    }
-    if case.run.mode == Mode::Observe && !step.reads() {
-        return observe(case, path).await;
-    }
-    match approve::gate(case, &step, &scope).await? {
-        Gate::Open => {}
-        Gate::Shut(refused) => return fail(case, refused.reason, path, &refused.detail).await,
-        Gate::Asked => return Ok(Went::Rests),
-        Gate::Reread(path, attempt) => return Box::pin(begin(case, &path, attempt, None)).await,
-    }
-    if !step.reads()
-        && let Some(refused) = mutation_is_refused(case, path).await?
-    {
-        return fail(case, refused.reason, path, &refused.detail).await;
-    }
-    let with = match render(&step.action, &step.with, &scope) {
-        Ok(with) => with,
-        Err(what) => return fail(case, Reason::NoValue, path, &format!("{}: {what}", step.name)).await,
-    };
-    let mut record = case.record(key.clone(), effect.clone(), &step.action);
-    record.with = with.clone();
-    if !step.reads() {
-        let undo = step.undo.as_ref().and_then(|undo| render(&undo.action, &undo.with, &scope).ok());
-        record.before = json!({ "values": case.journal.outputs(&case.run.plan, None), "undo": undo });
-    }
-    if case.journal.of(path, Pass::Do).next_back().is_none_or(|last| last.verdict != Some(Verdict::NotYet)) {
-        intended(case, &record, &step.name, !step.reads()).await?;
-    }
-    if let Some(inside) = actions::named(&step.action).and_then(actions::Action::inside) {
-        return inside_step(case, inside, &step, record, &scope).await;
-    }
-    case.note(record).await?;
-    Ok(Went::Out(Box::new(Work {
-        key,
-        action: step.action.clone(),
-        with,
-        scope,
-        changes: !step.reads(),
-        timeout: step.timeout,
-        effect,
-    })))
-}
-
-async fn inside_step(
-    case: &mut Case<'_, '_>,
-    inside: Inside,
-    step: &Step,
-    record: StepRecord,
-    scope: &crate::domain::runbooks::scope::Scope,
-) -> store::Result<Went> {
-    match inside {
-        Inside::Wait => actions::wait::begin(case, record).await,
-        Inside::Assert => actions::assert::begin(case, step, record, scope).await,
-        Inside::Ask => actions::ask::begin(case, step, record).await,
-        Inside::Announce => actions::announce::begin(case, step, record).await,
-    }
-}
-
-/// Evaluates the guards of a change and, if they hold, takes the lock and charges the budget.
-async fn mutation_is_refused(case: &mut Case<'_, '_>, path: &str) -> store::Result<Option<Refused>> {
-    let (moment, mut facts) = facts::of_case(case).await?;
-    facts.lacks_approvers = false;
-    let is_wanted = case.journal.last(path, Pass::Do).is_some_and(|last| last.verdict == Some(Verdict::Retry));
-    if !is_wanted && case.journal.of(path, Pass::Do).any(StepRecord::may_have_happened) {
-        // The effect was begun already, and may have happened: it is brought to its end.
-        facts.firing = None;
-    }
-    let now = case.now();
-    let (plan, target, alert) = (case.run.plan.clone(), case.run.target.clone(), case.run.cause.clone());
-    if let Err(refused) = guards::evaluate(&plan.guards, moment, &facts, now) {
-        return Ok(Some(refused));
-    }
-    if let Some(other) = locks::take(case.context.tx, &target, case.run.id, now).await? {
-        return Ok(Some(Refused::new(Reason::TargetLocked, format!("by {other}"))));
-    }
-    if case.run.mutated_at.is_none() {
-        if let Some(cooldown) = &plan.guards.cooldown {
-            let before = locks::cooldown(case.context.tx, &plan.name, &target).await?;
-            let charge = guards::charge(before.as_ref(), cooldown, alert.as_ref().map(|cause| &cause.key), now);
-            locks::charge(case.context.tx, &plan.name, &target, &charge).await?;
-        }
-        case.run.mutated_at = Some(now);
-        case.save().await?;
-    }
-    Ok(None)
-}
-
-/// Tells that something is about to happen.
-pub(super) async fn intended(
-    case: &mut Case<'_, '_>,
-    record: &StepRecord,
-    name: &str,
-    changes: bool,
-) -> store::Result<()> {
-    let event = Event::StepIntended {
-        run: case.run.id,
-        step: record.key.clone(),
-        name: name.to_owned(),
-        action: record.action.clone(),
-        changes,
-        with: record.with.clone(),
-        before: record.before.clone(),
-        effect: record.effect.clone(),
-    };
-    let actor = case.itself();
-    case.tell(actor, &event).await?;
-    Ok(())
-}
-
-/// Leaves a step out, with the reason.
-pub(super) async fn skip(case: &mut Case<'_, '_>, step: &Step, why: &str) -> store::Result<()> {
-    let key = StepKey::new(&step.path, Pass::Do, case.journal.next_attempt(&step.path, Pass::Do));
-    let mut record = case.record(key.clone(), String::new(), &step.action);
-    record.state = StepState::Skipped;
-    record.ended = Some(case.now());
-    record.error = Some(why.to_owned());
-    case.note(record).await?;
-    let event = Event::StepSkipped { run: case.run.id, step: key, name: step.name.clone(), why: why.to_owned() };
-    let actor = case.itself();
-    case.tell(actor, &event).await?;
-    Ok(())
-}
-
-/// Tells what the rest of the run would have changed, and ends it.
-async fn observe(case: &mut Case<'_, '_>, from: &str) -> store::Result<Went> {
-    let rest: Vec<Step> = case.run.plan.steps.iter().skip_while(|step| step.path != from).cloned().collect();
-    for step in rest.iter().filter(|step| matches!(step.class, Class::Mutates(_))) {
-        let key = StepKey::new(&step.path, Pass::Do, 1);
-        let effect = case.effect(&key).await?;
-        let scope = case.scope_of(step, &effect, None).await?;
-        let with = match step.when.as_ref().map(|when| (when, condition::holds(when, &scope))) {
-            Some((when, Ok(false))) => {
-                skip(case, step, &format!("`{when}` does not hold")).await?;
-                continue;
-            }
-            Some((_, Err(error))) => json!({ "unknown": error.to_string() }),
-            Some((_, Ok(true))) | None => {
-                render(&step.action, &step.with, &scope).unwrap_or_else(|what| json!({ "unknown": what }))
-            }
-        };
-        let mut record = case.record(key.clone(), effect, &step.action);
-        record.state = StepState::Skipped;
-        record.with = with.clone();
-        record.ended = Some(case.now());
-        record.error = Some(Reason::Observed.words().to_owned());
-        case.note(record).await?;
-        let event = Event::StepObserved {
-            run: case.run.id,
-            step: key,
-            name: step.name.clone(),
-            action: step.action.clone(),
-            with,
-        };
-        let actor = case.itself();
-        case.tell(actor, &event).await?;
-    }
-    case.end(RunState::Observed, Reason::Observed, "").await?;
-    Ok(Went::Rests)
 }

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         duration,
         incidents::Incident,
+        runbooks::plan::named,
         runs::{
             Approval, ApprovalState, Journal, Pass, Reason, Run, RunState, StepRecord, StepState, Verdict,
             approvals::{Asks, shown},
@@ -16,7 +17,7 @@ use crate::{
         View,
         chat::{Button, Card, Line, Shortcut, Style, Subject, Tone, shortcut},
         incidents::acts,
-        runs::{Settings, settle},
+        runs::{Settings, lanes, settle},
     },
     store::{self, approvals, incidents, runs},
 };
@@ -71,9 +72,11 @@ pub(super) async fn whom(view: &mut View<'_>, run: &Run) -> store::Result<Line> 
 pub(super) fn of_run(run: &Run, journal: &Journal, now: Time) -> Card {
     let tone = match run.state {
         RunState::Held | RunState::InDoubt | RunState::Stuck | RunState::Failed => Tone::Urgent,
-        RunState::Running | RunState::Waiting | RunState::Approval => Tone::Active,
+        RunState::Running | RunState::Queued | RunState::Waiting | RunState::Approval => Tone::Active,
         RunState::Done | RunState::Undone => Tone::Good,
-        RunState::Cancelled | RunState::Refused | RunState::Observed | RunState::Released => Tone::Calm,
+        RunState::Cancelled | RunState::Refused | RunState::Observed | RunState::Released | RunState::Paused => {
+            Tone::Calm
+        }
     };
     let title = Line::text(format!("{} · ", run.id)).code(&run.plan.name).and(" on ").code(run.target.to_string());
     let is_going_back = run.pass == Pass::Undo && !run.state.is_over();
@@ -89,6 +92,9 @@ pub(super) fn of_run(run: &Run, journal: &Journal, now: Time) -> Card {
             None => Line::new().time(run.started_at).and(format!(" by {}", run.requested_by)),
         },
     );
+    if let Some(parent) = &run.parent {
+        card = card.fact("Started by", parent.run.to_string());
+    }
     if let Some(hold) = &run.hold {
         card = card.fact("Why", because(hold.reason, &hold.detail));
     }
@@ -99,17 +105,17 @@ pub(super) fn of_run(run: &Run, journal: &Journal, now: Time) -> Card {
     if run.state == RunState::Undone && !standing.is_empty() {
         card = card.fact("Still stands", Line::new().code(standing.join(", ")));
     }
-    for step in &run.plan.steps {
-        let done = journal.last(&step.path, Pass::Do);
-        let undone = journal.last(&step.path, Pass::Undo);
-        let line =
-            Line::text(format!("{}. ", step.path)).code(&step.name).and(format!(" – {}", progress(done, undone, now)));
-        card = card.block(line);
+    for (place, step) in lanes::shown(run, journal) {
+        let done = journal.last(&place, Pass::Do);
+        let undone = journal.last(&place, Pass::Undo);
+        let how = if step.group.is_some() { lanes::progress(&place, journal) } else { progress(done, undone, now) };
+        card = card.block(Line::text(format!("{place}. ")).code(&step.name).and(format!(" – {how}")));
     }
     if run.state.needs_people() {
         for record in journal.0.iter().filter(|record| record.key.pass == Pass::Do && !record.before.is_null()) {
             if let Some(values) = record.before.get("values").filter(|_| record.verdict != Some(Verdict::Absent)) {
-                let name = run.plan.step(&record.key.path).map_or("", |step| step.name.as_str());
+                let step = run.plan.step(&record.key.path);
+                let name = step.map(|step| named(&step.name, &record.key.path)).unwrap_or_default();
                 card = card.block(Line::text("Before ").code(name).and(": ").code(shown(values)));
             }
         }
@@ -144,7 +150,13 @@ fn progress(done: Option<&StepRecord>, undone: Option<&StepRecord>, now: Time) -
             format!("waits, {} left", duration::human(left))
         }
         StepState::Intent => "in flight".to_owned(),
-        StepState::Failed if record.verdict == Some(Verdict::NotYet) => "not yet".to_owned(),
+        StepState::Failed if record.verdict == Some(Verdict::NotYet) => {
+            let progress = record.output.get("progress").and_then(serde_json::Value::as_str);
+            progress.map_or_else(|| "not yet".to_owned(), |progress| format!("not yet: {progress}"))
+        }
+        StepState::Failed if record.verdict == Some(Verdict::Skip) => {
+            format!("left out after it failed: {}", record.error.as_deref().unwrap_or("unknown"))
+        }
         StepState::Failed => format!("failed: {}", record.error.as_deref().unwrap_or("unknown")),
         StepState::Skipped => "skipped".to_owned(),
         StepState::InDoubt => "in doubt".to_owned(),
@@ -155,7 +167,7 @@ fn buttons(run: &Run, journal: &Journal) -> Vec<Button> {
     let is_undoable = journal.undoable(&run.plan).next().is_some();
     let choices = settle::answers(run.state, run.hold.as_ref(), is_undoable);
     let mut buttons: Vec<Button> = choices.into_iter().filter_map(|choice| button(run, choice)).collect();
-    if matches!(run.state, RunState::Running | RunState::Waiting | RunState::Approval) {
+    if matches!(run.state, RunState::Running | RunState::Queued | RunState::Waiting | RunState::Approval) {
         buttons.push(Button::new("Cancel", Shortcut::new("cancel", &[&run.id])).style(Style::Danger));
     }
     buttons
@@ -166,6 +178,7 @@ fn button(run: &Run, choice: &str) -> Option<Button> {
         "undo" => ("Undo", "undo", Style::Danger),
         "retry" => ("Retry", "retry", Style::Main),
         "skip" => ("Skip", "skip", Style::Plain),
+        "resume" => ("Resume", "resume", Style::Main),
         "release" => ("Release", "release", Style::Danger),
         "happened" => ("It happened", "happened", Style::Plain),
         "did-not-happen" => ("It did not", "absent", Style::Plain),

@@ -1,16 +1,26 @@
 //! One run with its journal inside a decision: whatever changes is written, told and shown together.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
+        alerts::{Alert, AlertState},
         ids::RunId,
+        incidents::Incident,
         people::Actor,
-        runbooks::{plan::Step, scope::Scope},
-        runs::{Approval, ApprovalState, Event, Hold, Journal, Pass, Reason, Run, RunState, StepKey, StepRecord},
+        runbooks::{
+            plan::{Step, named},
+            scope::Scope,
+        },
+        runs::{
+            Approval, ApprovalState, Event, Hold, Journal, Reason, Run, RunState, StepKey, StepRecord, next::CHILD,
+        },
         time::Time,
         timeline::{Draft, EntryRef},
     },
@@ -21,9 +31,13 @@ use crate::{
             outbox::{self, Post, Stand},
         },
         incidents::acts,
-        runs::TIMER,
+        runs::{TIMER, facts, queue},
     },
-    store::{self, approvals, incidents, locks, restores, runs, timers},
+    store::{
+        self, approvals, incidents, locks, restores,
+        runs::{self, Driven},
+        timers,
+    },
 };
 
 /// A run with its journal, inside a decision.
@@ -31,6 +45,16 @@ pub(super) struct Case<'c, 'r> {
     pub(super) context: &'c mut Context<'r>,
     pub(super) run: Run,
     pub(super) journal: Journal,
+    /// What was read already and cannot change within the decision.
+    known: Known,
+}
+
+#[derive(Default)]
+struct Known {
+    instance: OnceLock<String>,
+    channel: Option<String>,
+    halted: OnceLock<Option<String>>,
+    alert: OnceLock<Option<Arc<Alert>>>,
 }
 
 impl<'c, 'r> Case<'c, 'r> {
@@ -38,7 +62,19 @@ impl<'c, 'r> Case<'c, 'r> {
     pub(super) async fn open(context: &'c mut Context<'r>, id: RunId) -> store::Result<Option<Case<'c, 'r>>> {
         let Some(run) = runs::by_id(context.tx, id).await? else { return Ok(None) };
         let journal = runs::journal(context.tx, id).await?;
-        Ok(Some(Self { context, run, journal }))
+        Ok(Some(Self { context, run, journal, known: Known::default() }))
+    }
+
+    /// Opens a run that a worker drives; one that is untouched has an empty journal.
+    pub(super) async fn driven(
+        context: &'c mut Context<'r>,
+        driven: Driven,
+        is_untouched: bool,
+    ) -> store::Result<Case<'c, 'r>> {
+        let Driven { run, instance } = driven;
+        let journal = if is_untouched { Journal::default() } else { runs::journal(context.tx, run.id).await? };
+        let known = Known { instance: instance.into(), ..Known::default() };
+        Ok(Self { context, run, journal, known })
     }
 
     pub(super) fn now(&self) -> Time {
@@ -63,12 +99,37 @@ impl<'c, 'r> Case<'c, 'r> {
 
     /// Where the run's cards stand.
     pub(super) async fn stand(&mut self, is_page: bool) -> store::Result<Stand> {
-        let incident = match self.run.incident {
-            Some(id) => incidents::by_id(self.context.tx, id).await?,
-            None => None,
-        };
-        let channel = incident.map_or_else(|| self.context.rules.default_channel.clone(), |incident| incident.channel);
+        if self.known.channel.is_none() {
+            self.incident().await?;
+        }
+        let channel = self.known.channel.clone().unwrap_or_else(|| self.context.rules.default_channel.clone());
         Ok(Stand { channel, incident: self.run.incident, is_page })
+    }
+
+    /// The incident that the run works on, as it is at this moment.
+    async fn incident(&mut self) -> store::Result<Option<Incident>> {
+        let Some(id) = self.run.incident else { return Ok(None) };
+        let incident = incidents::by_id(self.context.tx, id).await?;
+        self.known.channel = incident.as_ref().map(|incident| incident.channel.clone());
+        Ok(incident)
+    }
+
+    /// The alert that started the run, as it is; none if none did, or nothing is known of it any more.
+    pub(super) async fn alert(&mut self) -> store::Result<Option<Arc<Alert>>> {
+        if let Some(known) = self.known.alert.get() {
+            return Ok(known.clone());
+        }
+        let alert = facts::alert(&mut self.context.view(), self.run.cause.as_ref()).await?;
+        Ok(self.known.alert.get_or_init(|| alert).clone())
+    }
+
+    /// Why nothing may be changed on the run's service, if a halt stands.
+    pub(super) async fn halted(&mut self) -> store::Result<Option<String>> {
+        if let Some(known) = self.known.halted.get() {
+            return Ok(known.clone());
+        }
+        let halted = facts::halted(&mut self.context.view(), &self.run.target.service).await?;
+        Ok(self.known.halted.get_or_init(|| halted).clone())
     }
 
     /// Says something in the run's channel.
@@ -83,12 +144,10 @@ impl<'c, 'r> Case<'c, 'r> {
         outbox::post(self.context, post).await
     }
 
-    /// The values that templates and conditions see, as they were before an attempt (`None`: as they are).
-    pub(super) async fn scope(&mut self, before: Option<i64>) -> store::Result<Scope> {
+    /// The values that templates and conditions see at this place, as they were before an attempt (`None`: as they are).
+    pub(super) async fn scope(&mut self, before: Option<i64>, place: &str) -> store::Result<Scope> {
         let mut scope = self.run.scope(self.now());
-        if let Some(id) = self.run.incident
-            && let Some(incident) = incidents::by_id(self.context.tx, id).await?
-        {
+        if let Some(incident) = self.incident().await? {
             scope.set(
                 "incident",
                 json!({
@@ -98,21 +157,45 @@ impl<'c, 'r> Case<'c, 'r> {
                 }),
             );
         }
-        scope.extend(self.journal.outputs(&self.run.plan, before));
+        if self.run.cause.is_some() {
+            let state = self.alert().await?.map_or("unknown", |alert| alert.state.word());
+            let mut alert = scope.values().get("alert").cloned().unwrap_or_default();
+            alert["state"] = state.into();
+            alert["firing"] = (state == AlertState::Firing.word()).into();
+            scope.set("alert", alert);
+        }
+        scope.extend(self.journal.outputs(&self.run.plan, before, place));
+        scope.extend(self.journal.items(&self.run.plan, place));
+        let (catalog, target) = (&self.context.rules.catalog, &self.run.target);
+        if let Some(entry) = catalog.entry(&target.service, &target.environment) {
+            scope.set("catalog", entry);
+        }
+        if self.run.plan.speaks_of("services") {
+            scope.set("services", catalog.values());
+        }
         Ok(scope)
     }
 
     /// The same, with what a step sees of itself.
     pub(super) async fn scope_of(&mut self, step: &Step, effect: &str, before: Option<i64>) -> store::Result<Scope> {
-        let scope = self.scope(before).await?;
+        let scope = self.scope(before, &step.path).await?;
         Ok(scope.with("step", json!({ "name": step.name, "path": step.path, "key": effect })))
     }
 
     /// The idempotency key of an attempt: the same for ever, and of no other attempt of any store.
     pub(super) async fn effect(&mut self, key: &StepKey) -> store::Result<String> {
-        let instance = runs::instance(self.context.tx).await?;
+        let instance = self.store().await?;
         let digest = Sha256::digest(format!("{instance}/{}/{key}", self.run.id).as_bytes());
         Ok(format!("fw-{}", hex::encode(digest.get(..16).unwrap_or_default())))
+    }
+
+    /// The identity of the store.
+    pub(super) async fn store(&mut self) -> store::Result<String> {
+        if let Some(known) = self.known.instance.get() {
+            return Ok(known.clone());
+        }
+        let instance = runs::instance(self.context.tx).await?;
+        Ok(self.known.instance.get_or_init(|| instance).clone())
     }
 
     /// Adds an attempt to the journal.
@@ -142,6 +225,7 @@ impl<'c, 'r> Case<'c, 'r> {
             about: None,
             effect,
             action: action.to_owned(),
+            system: None,
             with: Value::Null,
             before: Value::Null,
             output: Value::Null,
@@ -157,7 +241,7 @@ impl<'c, 'r> Case<'c, 'r> {
 
     /// The name of the step at this path.
     pub(super) fn name_of(&self, path: &str) -> String {
-        self.run.plan.step(path).map_or_else(|| path.to_owned(), |step| step.name.clone())
+        self.run.plan.step(path).map_or_else(|| path.to_owned(), |step| named(&step.name, path))
     }
 
     /// Lets the run rest until a moment, or until something happens to it.
@@ -166,6 +250,8 @@ impl<'c, 'r> Case<'c, 'r> {
         self.run.owner = None;
         self.run.lease_until = None;
         self.run.wake_at = wake_at;
+        // What a worker before had begun is in doubt by then, so that nobody takes it for undisturbed any more.
+        self.run.may_overlap &= self.is_left_open();
         let subject = self.run.id.to_string();
         match wake_at {
             Some(at) => timers::set(self.context.tx, TIMER, &subject, at).await?,
@@ -174,16 +260,39 @@ impl<'c, 'r> Case<'c, 'r> {
         self.save().await
     }
 
-    /// Hands the run to a worker.
+    /// Hands the run to a worker because a moment has come; what it waited for is known until it does not any more.
+    pub(super) async fn wakes(&mut self) -> store::Result<()> {
+        self.rest(RunState::Running, None).await
+    }
+
+    /// Whether its worker has an effect in flight.
+    pub(super) fn is_in_flight(&self) -> bool {
+        let is_own = |record: &StepRecord| record.is_open() && record.epoch == self.run.epoch && record.action != CHILD;
+        self.run.state == RunState::Running
+            && self.run.owner.is_some()
+            && self.journal.0.iter().any(|it| is_own(it) && it.due_at.is_none() && it.question.is_none())
+    }
+
+    /// Whether an effect that a worker before had begun is still taken for being in flight.
+    fn is_left_open(&self) -> bool {
+        let waits = |record: &StepRecord| record.due_at.is_some() || record.question.is_some();
+        let is_before = |record: &StepRecord| record.epoch < self.run.epoch && record.action != CHILD;
+        self.journal.0.iter().any(|record| record.is_open() && is_before(record) && !waits(record))
+    }
+
+    /// Hands the run to a worker; to the one that has an effect of it in flight, if there is one.
     pub(super) async fn go_on(&mut self) -> store::Result<()> {
         self.run.hold = None;
+        if self.is_in_flight() {
+            return self.save().await;
+        }
         self.rest(RunState::Running, None).await
     }
 
     /// Stops in the middle: the target stays locked, and people are paged with what was done.
     pub(super) async fn hold(&mut self, state: RunState, hold: Hold) -> store::Result<()> {
         self.withdraw().await?;
-        let done: Vec<String> = self.journal.standing(&self.run.plan).into_iter().map(str::to_owned).collect();
+        let done = self.journal.standing(&self.run.plan);
         let event = Event::RunHeld {
             run: self.run.id,
             runbook: self.run.plan.name.clone(),
@@ -200,9 +309,21 @@ impl<'c, 'r> Case<'c, 'r> {
         self.say(Message::card(card), true).await
     }
 
+    /// Lets the run stand, because somebody wants it to: the target stays locked.
+    pub(super) async fn pause(&mut self) -> store::Result<()> {
+        self.withdraw().await?;
+        self.run.paused_by = None;
+        let event = Event::RunPaused { run: self.run.id, runbook: self.run.plan.name.clone() };
+        let actor = self.itself();
+        self.tell(actor, &event).await?;
+        self.run.revision += 1;
+        self.rest(RunState::Paused, None).await
+    }
+
     /// Ends the run: the target is free again.
     pub(super) async fn end(&mut self, state: RunState, reason: Reason, detail: &str) -> store::Result<()> {
         self.withdraw().await?;
+        super::settle::close_waits(self).await?;
         let event = Event::RunEnded {
             run: self.run.id,
             runbook: self.run.plan.name.clone(),
@@ -213,15 +334,23 @@ impl<'c, 'r> Case<'c, 'r> {
         };
         let actor = self.itself();
         self.tell(actor, &event).await?;
-        locks::release(self.context.tx, self.run.id).await?;
+        if self.run.root.is_none() {
+            locks::release(self.context.tx, self.run.id).await?;
+        }
         if let Some(incident) = self.run.incident {
-            acts::count_runs(self.context, incident, -1).await?;
+            let incident = acts::count_runs(self.context, incident, -1).await?;
+            self.known.channel = incident.map(|incident| incident.channel);
         }
         self.run.hold = None;
         self.run.reason = Some(reason);
         self.run.ended_at = Some(self.now());
         self.run.revision += 1;
         self.rest(state, None).await?;
+        if let Some(key) = self.run.concurrency.clone() {
+            queue::go_on(self.context, &key).await?;
+        }
+        super::child::ended(self, state, reason, detail).await?;
+        super::triggers::by_run(self.context, &self.run, state).await?;
         if matches!(state, RunState::Failed | RunState::Refused) {
             let line = Line::text("Runbook ").code(&self.run.plan.name).and(format!(
                 " ended as {state} ({}): {}",
@@ -272,7 +401,6 @@ impl<'c, 'r> Case<'c, 'r> {
         self.tell(actor, &event).await?;
         let stand = self.stand(true).await?;
         outbox::show(self.context, Subject::Approval(approval.id), &stand).await?;
-        self.rest(RunState::Approval, Some(approval.expires_at)).await?;
         Ok(approval)
     }
 
@@ -295,10 +423,5 @@ impl<'c, 'r> Case<'c, 'r> {
             expires_at: self.now() + expires,
             decided_at: None,
         }
-    }
-
-    /// Whether it goes back.
-    pub(super) fn is_going_back(&self) -> bool {
-        self.run.pass == Pass::Undo
     }
 }

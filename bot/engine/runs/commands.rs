@@ -11,7 +11,7 @@ use super::{
     case::Case,
     halt, settle,
     start::{self, Started, Wish},
-    why,
+    steer, why,
 };
 use crate::{
     domain::{
@@ -31,9 +31,21 @@ use crate::{
 type Answered<'a> = BoxFuture<'a, Result<Reply, Stop>>;
 
 /// The answers that `/runbook answer` takes.
-const ANSWERS: &[&str] =
-    &["approve", "reject", "undo", "retry", "skip", "release", "happened", "did-not-happen", "abort", "choose"];
+const ANSWERS: &[&str] = &[
+    "approve",
+    "reject",
+    "undo",
+    "retry",
+    "skip",
+    "resume",
+    "release",
+    "happened",
+    "did-not-happen",
+    "abort",
+    "choose",
+];
 
+const RUN: Opt = Opt::required("run", "The run", Kind::Name(Lookup::Run));
 const RUNBOOK: Kind = Kind::Name(Lookup::Runbook);
 const INCIDENT: Opt = Opt::optional("incident", "The incident that it is for", Kind::Name(Lookup::Incident));
 
@@ -67,7 +79,7 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         path: &["runbook", "cancel"],
         help: "Stops a run; after something was changed it is held instead",
-        options: &[Opt::required("run", "The run", Kind::Name(Lookup::Run))],
+        options: &[RUN],
         needs: Capability::Operate,
         does: Does::Acts(cancel),
     },
@@ -83,10 +95,43 @@ pub(super) static COMMANDS: &[Command] = &[
             Opt::required("answer", "What to answer", Kind::Choice(ANSWERS)),
             Opt::optional("choice", "What is chosen, for `choose`", Kind::Text { max: 200 }),
             Opt::optional("output", "What came of it as JSON, for `happened`", Kind::Text { max: 2_000 }),
+            Opt::optional("reason", "Why, for `skip`", Kind::Text { max: 300 }),
             Opt::optional("revision", "The state that was looked at", Kind::Integer { min: 0, max: i64::MAX }),
         ],
         needs: Capability::Operate,
         does: Does::Acts(answer),
+    },
+    Command {
+        path: &["run", "pause"],
+        help: "Lets a run stand once what is in flight has ended, until somebody resumes it",
+        options: &[RUN],
+        needs: Capability::Operate,
+        does: Does::Acts(steer::pause),
+    },
+    Command {
+        path: &["run", "resume"],
+        help: "Lets a paused run go on",
+        options: &[RUN],
+        needs: Capability::Operate,
+        does: Does::Acts(steer::resume),
+    },
+    Command {
+        path: &["run", "retry"],
+        help: "Tries again what stopped a run, once the world is mended",
+        options: &[RUN],
+        needs: Capability::Operate,
+        does: Does::Acts(steer::retry),
+    },
+    Command {
+        path: &["run", "skip"],
+        help: "Leaves out the step that stopped a run, or one that it has not begun yet",
+        options: &[
+            RUN,
+            Opt::required("reason", "Why it is left out", Kind::Text { max: 300 }),
+            Opt::optional("step", "The name of a step that has not begun", Kind::Text { max: 200 }),
+        ],
+        needs: Capability::Operate,
+        does: Does::Acts(steer::skip),
     },
     Command {
         path: &["halt"],
@@ -190,8 +235,8 @@ fn run<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
             Refusal::new(format!("There is no runbook `{name}`")).hint("`/runbook list` shows what there is")
         })?;
         if !plan.trigger.chat {
-            return Err(Refusal::new(format!("Cannot start `{name}` from chat: only alerts start it"))
-                .hint("add `chat: true` under its `trigger`")
+            return Err(Refusal::new(format!("Cannot start `{name}` from chat: its `trigger` does not name people"))
+                .hint("add `chat: {}` under its `trigger`")
                 .into());
         }
         let incident = call.args.parsed("incident")?.or(call.about);
@@ -203,22 +248,25 @@ fn run<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
         let given = given(call.args.text("inputs").unwrap_or_default())?;
         let person = &call.caller.id;
         let fault = call.source_key.clone().unwrap_or_else(|| format!("{person}@{}", context.now.millis()));
-        let wish = Wish { plan, incident, cause: None, requested_by: Actor::Person(person.clone()), fault, given };
-        match start::start(context, &wish).await? {
-            Started::New(id) => Ok(Reply::public(Message::line(Line::text(format!("Started {id} of ")).code(name)))),
-            Started::Attached(id) => {
-                Err(Refusal::new(format!("Cannot start `{name}`: `{id}` is at work on the target"))
-                    .hint(format!("`/runbook show {id}` shows how it stands"))
-                    .into())
-            }
-            Started::Refused(refused) => {
-                let detail = if refused.detail.is_empty() { String::new() } else { format!(" ({})", refused.detail) };
-                Err(Refusal::new(format!("Cannot start `{name}`: {}{detail}", refused.reason.words()))
-                    .hint(format!("the reason is `{}`", refused.reason))
-                    .into())
-            }
-        }
+        let wish = Wish { incident, given, ..Wish::new(plan, Actor::Person(person.clone()), fault) };
+        told(start::start(context, &wish).await?, name)
     })
+}
+
+/// What somebody is told of the runbook that they wanted to start.
+pub(super) fn told(started: Started, name: &str) -> Result<Reply, Stop> {
+    match started {
+        Started::New(id) => Ok(Reply::public(Message::line(Line::text(format!("Started {id} of ")).code(name)))),
+        Started::Attached(id) => Err(Refusal::new(format!("Cannot start `{name}`: `{id}` is at work on the target"))
+            .hint(format!("`/runbook show {id}` shows how it stands"))
+            .into()),
+        Started::Refused(refused) => {
+            let detail = if refused.detail.is_empty() { String::new() } else { format!(" ({})", refused.detail) };
+            Err(Refusal::new(format!("Cannot start `{name}`: {}{detail}", refused.reason.words()))
+                .hint(format!("the reason is `{}`", refused.reason))
+                .into())
+        }
+    }
 }
 
 /// Reads `name=value name="two words"`.
@@ -247,7 +295,7 @@ fn cancel<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
     })
 }
 
-async fn open<'c, 'r>(context: &'c mut Context<'r>, id: RunId) -> Result<Case<'c, 'r>, Stop> {
+pub(super) async fn open<'c, 'r>(context: &'c mut Context<'r>, id: RunId) -> Result<Case<'c, 'r>, Stop> {
     let case = Case::open(context, id).await?;
     Ok(case
         .ok_or_else(|| Refusal::new(format!("There is no run `{id}`")).hint("`/runbook list` shows what is at work"))?)
@@ -276,7 +324,8 @@ async fn answer_run(context: &mut Context<'_>, call: &Call, id: RunId, word: &st
     let answer = match word {
         "undo" => settle::Answer::Undo,
         "retry" => settle::Answer::Retry,
-        "skip" => settle::Answer::Skip,
+        "skip" => settle::Answer::Skip(call.args.text("reason").map(str::to_owned)),
+        "resume" => settle::Answer::Resume,
         "release" => settle::Answer::Release,
         "happened" => settle::Answer::Happened(match call.args.text("output") {
             None => Value::Null,

@@ -5,21 +5,38 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::{
-    Answer, Input, Outcome, Step, TIMER, Trigger, advance, approve, case::Case, finish, halt, restored, start,
+    Answer, Going, Input, Outcome, TIMER, Taken, Trigger, advance, approve, case::Case, finish, halt, restored,
+    schedules, start, triggers, watch,
 };
 use crate::{
-    domain::{ids::RunId, people::Actor, runs::RunState},
+    domain::{
+        ids::{AlertKey, RunId},
+        people::Actor,
+        runs::{RunState, StepKey},
+    },
     engine::{Context, incidents},
-    store::{self, runs, timers},
+    store::{
+        self,
+        runs::{self, Claimed},
+        timers,
+    },
 };
 
 /// How long a worker may drive a run without renewing.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// How many runs a worker takes over at once.
-pub(super) const CLAIMED: usize = 64;
+/// How many runs a worker takes over at once: few enough that what else is to be decided does not wait long.
+pub(super) const CLAIMED: usize = 16;
+/// The epoch of a run that nobody drove before.
+const FIRST_EPOCH: i64 = 1;
 
 /// Starts what the news of incidents trigger.
 pub async fn take(context: &mut Context<'_>, news: &[incidents::News]) -> store::Result<()> {
+    let alert = |piece: &'_ incidents::News| match piece {
+        incidents::News::Fired { alert, .. } | incidents::News::Cleared { alert, .. } => Some(alert.key.clone()),
+        incidents::News::PhaseMoved { .. } => None,
+    };
+    let alerts: Vec<AlertKey> = news.iter().filter_map(alert).collect();
+    Box::pin(watch::alerts_changed(context, &alerts)).await?;
     for piece in news {
         match piece {
             incidents::News::Fired { incident, alert, decision, .. } => {
@@ -38,14 +55,25 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
             runs::orphan(context.tx).await?;
             Ok(Answer::Done)
         }
-        Input::Claim { owner } => {
+        Input::Claim { owner, begins, is_halt_file_there } => {
             let lease = (context.now, context.now + LEASE);
             let most = i64::try_from(CLAIMED).unwrap_or(i64::MAX);
-            Ok(Answer::Runs(runs::claim(context.tx, owner, lease, most).await?))
+            let mut taken = Vec::new();
+            for Claimed { id, epoch, has_journal, driven } in runs::claim(context.tx, owner, lease, most).await? {
+                let begun = match driven {
+                    Ok(driven) if *begins && epoch == FIRST_EPOCH => {
+                        let case = Case::driven(context, driven, !has_journal).await?;
+                        Some(Box::pin(go_on(case, None, *is_halt_file_there)).await?)
+                    }
+                    Ok(_) | Err(_) => None,
+                };
+                taken.push(Taken { run: id, epoch, begun });
+            }
+            Ok(Answer::Taken(taken))
         }
         Input::Renew { owner } => {
             let until = context.now + LEASE;
-            Ok(Answer::Runs(runs::renew(context.tx, owner, until).await?))
+            Ok(Answer::Driven(runs::renew(context.tx, owner, until).await?))
         }
         Input::LetGo { owner, runs: left } => {
             for (run, epoch) in left {
@@ -53,26 +81,39 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
             }
             Ok(Answer::Done)
         }
-        Input::Step(step) => go_on(context, step).await,
+        Input::Step(step) => {
+            let Some(driven) = runs::fence(context.tx, step.run, step.epoch, &step.owner).await? else {
+                metrics::counter!("firewarden_runs_stale_writes_total").increment(1);
+                return Ok(Answer::Next(None));
+            };
+            let case = Case::driven(context, driven, false).await?;
+            Ok(Answer::Next(Box::pin(go_on(case, step.outcome.as_ref(), step.is_halt_file_there)).await?))
+        }
+        Input::Webhook(webhook) => Ok(Answer::Started(triggers::by_webhook(context, webhook).await?)),
     }
 }
 
-async fn go_on(context: &mut Context<'_>, step: &Step) -> store::Result<Answer> {
-    if !runs::fence(context.tx, step.run, step.epoch, &step.owner).await? {
-        metrics::counter!("firewarden_runs_stale_writes_total").increment(1);
-        return Ok(Answer::Next(None));
-    }
-    let Some(mut case) = Case::open(context, step.run).await? else { return Ok(Answer::Next(None)) };
-    if let Some((key, outcome)) = &step.outcome {
+/// Takes a run on, perhaps by what came of its last effect, to its next one.
+async fn go_on(
+    mut case: Case<'_, '_>,
+    outcome: Option<&(StepKey, Outcome)>,
+    is_file_there: bool,
+) -> store::Result<Option<Going>> {
+    if let Some((key, outcome)) = outcome {
         finish::finish(&mut case, key, outcome.clone()).await?;
     }
     // The file was seen: that it is gone by now makes nothing go on by itself.
-    let was_halted = matches!(&step.outcome, Some((_, Outcome::Halted)));
-    let work = advance::advance(&mut case, step.is_halt_file_there || was_halted).await?;
-    if work.is_some() {
+    let was_halted = matches!(outcome, Some((_, Outcome::Halted)));
+    let going = advance::advance(&mut case, is_file_there || was_halted).await?;
+    if going.as_ref().is_some_and(|going| outcome.is_some() || !going.works.is_empty()) {
         case.save().await?;
     }
-    Ok(Answer::Next(work))
+    Ok(going)
+}
+
+/// Rules came into force: what the clock starts is due by them.
+pub(in crate::engine) async fn keep_schedules(context: &mut Context<'_>) -> store::Result<()> {
+    schedules::keep(context).await
 }
 
 /// Orders a halt for everything, or for one service, from outside any chat. Says whether it is new.
@@ -97,7 +138,7 @@ pub(super) fn due<'a>(context: &'a mut Context<'_>, due: &'a timers::Due) -> Box
         let Ok(id) = due.subject.parse::<RunId>() else { return Ok(()) };
         let Some(mut case) = Case::open(context, id).await? else { return Ok(()) };
         if case.run.state == RunState::Waiting {
-            case.go_on().await?;
+            case.wakes().await?;
         } else if case.run.state == RunState::Approval {
             approve::expire(&mut case).await?;
         }

@@ -10,10 +10,16 @@ use crate::{
             plan::{Mark, Probe, Step},
         },
         runs::{Event, Pass, StepKey, StepRecord, StepState, Verdict},
+        time::Time,
     },
     engine::{
+        deployments,
         incidents::acts,
-        runs::{Outcome, case::Case},
+        runs::{
+            Outcome,
+            actions::{self, prometheus},
+            case::Case,
+        },
     },
     store,
 };
@@ -21,7 +27,7 @@ use crate::{
 /// Writes what came of the effect with this key. One that is not open any more is left as it is.
 pub(super) async fn finish(case: &mut Case<'_, '_>, key: &StepKey, outcome: Outcome) -> store::Result<()> {
     let Some(record) = case.journal.at(key).filter(|record| record.is_open()).cloned() else { return Ok(()) };
-    let Some(step) = case.run.plan.step(&key.path).cloned() else { return Ok(()) };
+    let Some(step) = case.run.plan.at(&key.path) else { return Ok(()) };
     match key.pass {
         Pass::Probe => looked(case, &step, record, outcome).await,
         Pass::Do => done(case, &step, record, outcome).await,
@@ -29,15 +35,30 @@ pub(super) async fn finish(case: &mut Case<'_, '_>, key: &StepKey, outcome: Outc
     }
 }
 
+/// Notes an attempt that is over as soon as it begins, with what came of it.
+pub(super) async fn at_once(
+    case: &mut Case<'_, '_>,
+    step: &Step,
+    record: StepRecord,
+    outcome: Outcome,
+) -> store::Result<()> {
+    case.note(record.clone()).await?;
+    let record = case.journal.at(&record.key).cloned().unwrap_or(record);
+    ended(case, step, record, outcome).await
+}
+
 /// A wait is over.
 pub(super) async fn waited(case: &mut Case<'_, '_>, key: &StepKey) -> store::Result<()> {
     let Some(record) = case.journal.at(key).cloned() else { return Ok(()) };
-    let Some(step) = case.run.plan.step(&key.path).cloned() else { return Ok(()) };
+    let Some(step) = case.run.plan.at(&key.path) else { return Ok(()) };
     ended(case, &step, record, Outcome::Done(Value::Null)).await
 }
 
 /// A step was attempted: an `until` may not hold yet.
 async fn done(case: &mut Case<'_, '_>, step: &Step, record: StepRecord, outcome: Outcome) -> store::Result<()> {
+    if step.until.as_ref().is_some_and(|until| until.asks) {
+        return prometheus::wait::looked(case, step, record, outcome).await;
+    }
     let (Outcome::Done(output), Some(until)) = (&outcome, &step.until) else {
         return ended(case, step, record, outcome).await;
     };
@@ -79,8 +100,20 @@ pub(super) async fn ended(
     record: StepRecord,
     outcome: Outcome,
 ) -> store::Result<()> {
+    // The first good sample: when the look that held was taken.
+    let since = record.started;
+    ended_since(case, step, record, (outcome, since)).await
+}
+
+/// The same for what began to be so at another moment.
+pub(super) async fn ended_since(
+    case: &mut Case<'_, '_>,
+    step: &Step,
+    record: StepRecord,
+    (outcome, since): (Outcome, Time),
+) -> store::Result<()> {
     let changes = record.key.pass == Pass::Undo || !step.reads();
-    let (run, name, key) = (case.run.id, step.name.clone(), record.key.clone());
+    let (run, name, key) = (case.run.id, case.name_of(&step.path), record.key.clone());
     let now = case.now();
     let mut record = StepRecord { ended: Some(now), ..record };
     let started = record.started;
@@ -108,6 +141,19 @@ pub(super) async fn ended(
             record.verdict = Some(Verdict::Retry);
             Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
         }
+        Outcome::Refused(why) => {
+            record.state = StepState::Failed;
+            record.error = Some(why.clone());
+            record.verdict = Some(Verdict::Refused);
+            Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
+        }
+        Outcome::Unsuccessful { why, made } => {
+            record.state = StepState::Failed;
+            record.output = made;
+            record.error = Some(why.clone());
+            record.may_have_changed = changes;
+            Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
+        }
         Outcome::Failed { why, may_have_changed } => {
             record.state = StepState::Failed;
             record.error = Some(why.clone());
@@ -116,17 +162,32 @@ pub(super) async fn ended(
         }
     };
     let is_done = record.state == StepState::Done;
+    let made = deployed(&record);
     case.amend(record).await?;
     let actor = case.itself();
     let entry = case.tell(actor, &event).await?;
+    tell_ledger(case, made).await?;
     if is_done
         && key.pass == Pass::Do
         && let (Some(Mark::Mitigated), Some(incident)) = (step.marks, case.run.incident)
     {
-        // The first good sample: when the look that held was taken.
-        acts::mark(case.context, incident, Milestone::Mitigated, started, entry).await?;
+        acts::mark(case.context, incident, Milestone::Mitigated, since, entry).await?;
     }
     Ok(())
+}
+
+/// What the ledger takes up of an attempt whose action deploys, if a deployment was made: whether it succeeded or failed.
+fn deployed(record: &StepRecord) -> Option<Value> {
+    let deploys = actions::named(&record.action).is_some_and(actions::Action::deploys);
+    let is_over = matches!(record.state, StepState::Done | StepState::Failed) && record.key.pass != Pass::Probe;
+    (deploys && is_over && !record.output.is_null()).then(|| record.output.clone())
+}
+
+/// Tells the ledger of a deployment that was made.
+async fn tell_ledger(case: &mut Case<'_, '_>, made: Option<Value>) -> store::Result<()> {
+    let Some(output) = made else { return Ok(()) };
+    let run = case.run.clone();
+    Box::pin(deployments::acts::deployed(case.context, &run, &output)).await
 }
 
 /// A look has an answer, or none. Two looks that did not find it, `settle` apart, prove that it did not happen.
@@ -138,16 +199,16 @@ async fn looked(case: &mut Case<'_, '_>, step: &Step, look: StepRecord, outcome:
     let seen = match outcome {
         Outcome::Done(output) => {
             let scope = case.scope_of(step, &look.effect, Some(sought.seq)).await?.with("output", output.clone());
-            condition::holds(&probe.found, &scope)
-                .and_then(|found| if found { outputs(probe, &scope).map(Some) } else { Ok(None) })
-                .map(|found| (output, found))
-                .map_err(|error| error.to_string())
+            sight(probe, &scope).map(|sight| (output, sight)).map_err(|error| error.to_string())
         }
-        Outcome::Failed { why, .. } | Outcome::Unknown(why) => Err(why),
+        Outcome::Failed { why, .. }
+        | Outcome::Unsuccessful { why, .. }
+        | Outcome::Refused(why)
+        | Outcome::Unknown(why) => Err(why),
         // Looks change nothing, so no halt keeps them from being made.
         Outcome::Halted => Err("it was not begun".to_owned()),
     };
-    let (run, name, actor) = (case.run.id, step.name.clone(), case.itself());
+    let (run, name, actor) = (case.run.id, case.name_of(&step.path), case.itself());
     let number = u32::try_from(case.journal.looks(&step.path, about).count()).unwrap_or(u32::MAX);
     let look = StepRecord { ended: Some(now), ..look };
     match seen {
@@ -163,7 +224,7 @@ async fn looked(case: &mut Case<'_, '_>, step: &Step, look: StepRecord, outcome:
             case.amend(StepRecord { state: StepState::Failed, error: Some(why), ..look }).await?;
             case.tell(actor, &event).await?;
         }
-        Ok((output, Some(found))) => {
+        Ok((output, Sight::Happened(found))) => {
             let step_key = look.key.clone();
             let verdict = Some(Verdict::Happened);
             case.amend(StepRecord { state: StepState::Done, verdict, output, ..look }).await?;
@@ -171,7 +232,24 @@ async fn looked(case: &mut Case<'_, '_>, step: &Step, look: StepRecord, outcome:
             case.tell(actor.clone(), &event).await?;
             settle(case, step, sought, Some(found), actor).await?;
         }
-        Ok((output, None)) => {
+        Ok((output, Sight::Failed)) => {
+            let step_key = look.key.clone();
+            let verdict = Some(Verdict::Happened);
+            let why = output.get("why").and_then(Value::as_str).unwrap_or("it happened and did not succeed").to_owned();
+            case.amend(StepRecord { state: StepState::Done, verdict, output: output.clone(), ..look }).await?;
+            let event = Event::StepProbed { run, step: step_key, name: name.clone(), found: true, look: number };
+            case.tell(actor.clone(), &event).await?;
+            let error = why.clone();
+            let step = sought.key.clone();
+            let failed = StepRecord { state: StepState::Failed, verdict, error: Some(why), ended: Some(now), ..sought };
+            let failed = StepRecord { may_have_changed: true, output, ..failed };
+            let made = deployed(&failed);
+            case.amend(failed).await?;
+            let event = Event::StepFailed { run, step, name, changes: true, error, will_retry_at: None };
+            case.tell(actor, &event).await?;
+            tell_ledger(case, made).await?;
+        }
+        Ok((output, Sight::Absent)) => {
             let step_key = look.key.clone();
             let verdict = Some(Verdict::Absent);
             case.amend(StepRecord { state: StepState::Done, verdict, output, ..look }).await?;
@@ -197,7 +275,7 @@ pub(super) async fn settle(
     let event = Event::StepSettled {
         run: case.run.id,
         step: record.key.clone(),
-        name: step.name.clone(),
+        name: case.name_of(&step.path),
         happened: happened.is_some(),
         output: happened.clone().unwrap_or_default(),
     };
@@ -215,17 +293,36 @@ pub(super) async fn settle(
             ..record
         },
     };
+    let made = deployed(&record);
     case.amend(record).await?;
     let entry = case.tell(actor, &event).await?;
+    tell_ledger(case, made).await?;
     if is_mark && let Some(incident) = case.run.incident {
         acts::mark(case.context, incident, Milestone::Mitigated, now, entry).await?;
     }
     Ok(())
 }
 
-/// The output of a step that a look found.
-fn outputs(probe: &Probe, scope: &crate::domain::runbooks::scope::Scope) -> Result<Value, condition::ConditionError> {
+/// What a look saw.
+enum Sight {
+    /// It is not there.
+    Absent,
+    /// It is there, and so has this output.
+    Happened(Value),
+    /// It is there, and did not succeed.
+    Failed,
+}
+
+fn sight(probe: &Probe, scope: &crate::domain::runbooks::scope::Scope) -> Result<Sight, condition::ConditionError> {
+    if !condition::holds(&probe.found, scope)? {
+        return Ok(Sight::Absent);
+    }
+    if let Some(failed) = &probe.failed
+        && condition::holds(failed, scope)?
+    {
+        return Ok(Sight::Failed);
+    }
     let values: Result<Map<String, Value>, _> =
         probe.output.iter().map(|(name, text)| Ok((name.clone(), condition::evaluate(text, scope)?))).collect();
-    values.map(|values| if values.is_empty() { Value::Null } else { Value::Object(values) })
+    values.map(|values| Sight::Happened(if values.is_empty() { Value::Null } else { Value::Object(values) }))
 }

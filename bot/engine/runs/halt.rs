@@ -38,7 +38,8 @@ pub(super) async fn order(
     let mut held = 0;
     for run in runs::open(context.tx).await? {
         let is_covered = scope == EVERYTHING || scope == run.target.service;
-        if !is_covered || run.mode == Mode::Observe || run.state.needs_people() {
+        // One that is queued has begun nothing, and is held when its turn comes.
+        if !is_covered || run.mode == Mode::Observe || run.state.needs_people() || run.state == RunState::Queued {
             continue;
         }
         held += 1;

@@ -7,20 +7,36 @@ pub mod actions;
 mod advance;
 mod approve;
 mod back;
+mod begin;
 mod cards;
 mod case;
+mod child;
 mod commands;
 pub mod decide;
+mod ends;
 mod facts;
 mod finish;
+pub mod foresee;
+mod guard;
 mod halt;
+mod judge;
+mod lanes;
 mod names;
+pub mod offers;
+mod queue;
+pub mod rehearse;
 mod render;
 mod restored;
+mod schedules;
 mod settle;
+#[cfg(test)]
+mod simulation;
 mod start;
+mod steer;
 #[cfg(test)]
 mod tests;
+mod triggers;
+mod watch;
 mod why;
 pub mod work;
 
@@ -31,8 +47,10 @@ use serde_json::Value;
 pub use self::start::{Started, Trigger};
 use super::{
     chat::Lookup,
+    cluster::Cluster,
     features::Feature,
-    ports::{Http, Programs, Secrets},
+    incidents::acts,
+    ports::{Clock, CodeHost, Http, Metrics, Programs, Secrets},
 };
 use crate::domain::{
     ids::RunId,
@@ -41,6 +59,7 @@ use crate::domain::{
         scope::Scope,
     },
     runs::StepKey,
+    time::Time,
 };
 
 /// The runbooks in force and how far they may go.
@@ -65,8 +84,16 @@ pub struct Ports {
     pub http: Arc<dyn Http>,
     /// Runs programs.
     pub programs: Arc<dyn Programs>,
+    /// Measures.
+    pub metrics: Arc<dyn Metrics>,
     /// Finds secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// The Kubernetes clusters, by their names in the configuration.
+    pub clusters: BTreeMap<String, Arc<dyn Cluster>>,
+    /// Where code is kept and released, if one is configured.
+    pub code_host: Option<Arc<dyn CodeHost>>,
+    /// Tells the time that actions may take.
+    pub clock: Arc<dyn Clock>,
     /// Whether the file is there that halts everything without the store.
     pub is_halt_file_there: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -80,6 +107,10 @@ pub enum Input {
     Claim {
         /// The worker.
         owner: String,
+        /// Whether runs that nobody has touched yet begin in the same transaction.
+        begins: bool,
+        /// Whether the halt file was there a moment ago.
+        is_halt_file_there: bool,
     },
     /// A worker is still there.
     Renew {
@@ -95,6 +126,21 @@ pub enum Input {
     },
     /// A run goes on.
     Step(Step),
+    /// A source asks for a run.
+    Webhook(Webhook),
+}
+
+/// What a source asks for.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The source.
+    pub source: String,
+    /// The runbook.
+    pub runbook: String,
+    /// Its inputs.
+    pub inputs: BTreeMap<String, String>,
+    /// What makes a second delivery the same as a first.
+    pub key: Option<String>,
 }
 
 /// A run goes on, perhaps with what came of its last effect.
@@ -115,12 +161,38 @@ pub struct Step {
 /// What is answered to the workers of runs.
 #[derive(Debug)]
 pub enum Answer {
-    /// These runs were taken over, each in this epoch; or are still driven by the worker.
-    Runs(Vec<(RunId, i64)>),
-    /// This is to be done, once; none if the run does not go on by this worker.
-    Next(Option<Box<Work>>),
+    /// These runs were taken over.
+    Taken(Vec<Taken>),
+    /// These runs are still driven by the worker, each in this epoch.
+    Driven(Vec<(RunId, i64)>),
+    /// How the run goes on; not at all by this worker if there is nothing.
+    Next(Option<Going>),
+    /// This came of what a source asks for; nothing if there is no such runbook, or the source may not ask for it.
+    Started(Option<Started>),
     /// Noted.
     Done,
+}
+
+/// A run that was taken over.
+#[derive(Debug)]
+pub struct Taken {
+    /// The run.
+    pub run: RunId,
+    /// The epoch in which it is driven.
+    pub epoch: i64,
+    /// How it goes on, if it has begun already: nothing if it rests by now.
+    pub begun: Option<Option<Going>>,
+}
+
+/// How a run goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Going {
+    /// Effects to be made at once, each once, beside those that are in flight.
+    pub works: Vec<Work>,
+    /// When to look at the run again although nothing in flight has ended.
+    pub again_at: Option<Time>,
+    /// Whether to look at it again when people may have answered.
+    pub listens: bool,
 }
 
 /// An effect that was committed as an intent and is to be made once.
@@ -140,6 +212,12 @@ pub struct Work {
     pub timeout: Duration,
     /// Its idempotency key.
     pub effect: String,
+    /// The run.
+    pub run: RunId,
+    /// The epoch in which the worker took the run over.
+    pub epoch: i64,
+    /// The identity of the store that keeps the run.
+    pub store: String,
 }
 
 /// What came of an effect.
@@ -154,6 +232,15 @@ pub enum Outcome {
         /// Whether something may have been changed all the same.
         may_have_changed: bool,
     },
+    /// It was made, and came to no good end: why, and what there is of it.
+    Unsuccessful {
+        /// Why.
+        why: String,
+        /// What was made.
+        made: Value,
+    },
+    /// It was refused, or can never be done like this: it did not happen, and by itself nothing tries it again.
+    Refused(String),
     /// It may have happened: no answer came.
     Unknown(String),
     /// It was not begun: the halt file came after the intent. The run is held.
@@ -167,7 +254,13 @@ pub(crate) const TIMER: &str = "run";
 pub static FEATURE: Feature = Feature {
     name: "runs",
     commands: commands::COMMANDS,
-    timers: &[(TIMER, decide::due)],
+    timers: &[
+        (TIMER, decide::due),
+        (triggers::DELAYED, triggers::delayed),
+        (schedules::SCHEDULED, schedules::due),
+        (acts::MOVED, triggers::moved),
+        (watch::TIMER, watch::due),
+    ],
     cards: &[("run", cards::run), ("approval", cards::approval)],
     names: &[(Lookup::Runbook, names::runbooks), (Lookup::Run, names::runs), (Lookup::Question, names::questions)],
 };

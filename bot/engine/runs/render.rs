@@ -8,6 +8,7 @@ use crate::domain::runbooks::{
     plan,
     scope::Scope,
     template,
+    unknown::Unknown,
 };
 
 /// Renders an action's fields. Its own expressions stay as they are: they are read when there is something to read from.
@@ -18,8 +19,8 @@ pub(super) fn render(action: &str, with: &Value, scope: &Scope) -> Result<Value,
     if action == "assert" {
         return Ok(with.clone());
     }
-    let mut fields = with.clone();
-    let extract = fields.as_object_mut().and_then(|fields| fields.remove("extract"));
+    harmless_queries(action, with, scope)?;
+    let (fields, kept) = parted(action, with);
     let mut rendered = template::render(&fields, scope).map_err(|error| error.to_string())?;
     if let Some(name) = plan::foreign_secret(action, &fields, &rendered) {
         return Err(format!("a value names the secret `{name}`: only the runbook itself may name one"));
@@ -28,10 +29,58 @@ pub(super) fn render(action: &str, with: &Value, scope: &Scope) -> Result<Value,
     for field in lengths.filter(|field| rendered.get(field.name).is_some()) {
         actions::length(&rendered, field.name)?;
     }
-    if let (Some(extract), Some(fields)) = (extract, rendered.as_object_mut()) {
-        fields.insert("extract".to_owned(), extract);
+    if let Some(fields) = rendered.as_object_mut() {
+        fields.extend(kept);
     }
     Ok(rendered)
+}
+
+/// The same as far as its values are known, to be shown: what is not known yet says when it is.
+///
+/// # Errors
+/// As [`render`], for a value that will not be known later either.
+pub(super) fn shown(action: &str, with: &Value, scope: &Scope, unknown: &Unknown) -> Result<Value, String> {
+    if action == "assert" || unknown.of_tree(with).is_empty() {
+        return render(action, with, scope);
+    }
+    let (fields, kept) = parted(action, with);
+    let mut rendered = unknown.render(&fields, scope).map_err(|error| error.to_string())?;
+    if let Some(fields) = rendered.as_object_mut() {
+        fields.extend(kept);
+    }
+    Ok(rendered)
+}
+
+/// An action's fields without its own expressions, and those.
+fn parted(action: &str, with: &Value) -> (Value, Vec<(String, Value)>) {
+    let mut fields = with.clone();
+    let expressions = named(action).into_iter().flat_map(|spec| spec.fields);
+    let expressions: Vec<&str> =
+        expressions.filter(|field| matches!(field.kind, Kind::Extract(_))).map(|field| field.name).collect();
+    let kept = fields
+        .as_object_mut()
+        .map(|fields| expressions.iter().filter_map(|name| fields.remove_entry(*name)).collect())
+        .unwrap_or_default();
+    (fields, kept)
+}
+
+/// Refuses a value that could change what a query asks, inside of quotes or outside.
+fn harmless_queries(action: &str, with: &Value, scope: &Scope) -> Result<(), String> {
+    let fields = named(action).map_or(&[][..], |spec| spec.fields).iter();
+    let queries = fields.filter_map(|field| {
+        let value = with.get(field.name)?;
+        let query = if field.kind == Kind::Traffic { value.get("query")? } else { value };
+        query.as_str().filter(|_| matches!(field.kind, Kind::Query | Kind::Traffic))
+    });
+    for path in queries.flat_map(|query| template::variables(query).unwrap_or_default()) {
+        let path = path.join(".");
+        let value = scope.at(&path).and_then(Value::as_str).unwrap_or_default();
+        let is_plain = |letter: char| letter.is_alphanumeric() || "_.:/@-".contains(letter);
+        if let Some(letter) = value.chars().find(|letter| !is_plain(*letter)) {
+            return Err(format!("`{path}` has a character that could change the query: {letter:?}"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -69,6 +118,22 @@ mod tests {
         ] {
             assert!(render("http", &with, &scope()).is_ok(), "{with}");
         }
+    }
+
+    #[test]
+    fn no_value_changes_what_a_query_asks() {
+        let with = json!({ "query": "up{instance=\"{{ alert.labels.instance }}\"}" });
+        let of = |instance: &str| Scope::new().with("alert", json!({ "labels": { "instance": instance } }));
+        assert_eq!(
+            render("prometheus.query", &with, &of("db-1.example:9100")).unwrap()["query"],
+            "up{instance=\"db-1.example:9100\"}"
+        );
+        for hostile in ["x\"} or vector(0) #", "x\\", "x\n"] {
+            let refused = render("prometheus.query", &with, &of(hostile)).unwrap_err();
+            assert!(refused.contains("could change the query"), "{refused}");
+        }
+        let traffic = json!({ "query": "up", "traffic": { "query": "{{ alert.labels.instance }}", "min": 1 } });
+        assert!(render("prometheus.wait", &traffic, &of("a\"b")).is_err());
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) async fn hold(context: &mut Context<'_>, from: &str) -> store::Result
     let mut held = Held::default();
     let first = restores::revisions_from(context.tx).await?;
     for run in runs::open(context.tx).await? {
-        if run.mode == Mode::Observe || run.state.needs_people() {
+        // One that is queued has begun nothing, and is held when its turn comes.
+        if run.mode == Mode::Observe || run.state.needs_people() || run.state == RunState::Queued {
             continue;
         }
         let mut case = match Case::open(context, run.id).await {

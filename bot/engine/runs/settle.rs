@@ -6,16 +6,11 @@ use crate::{
     domain::{
         people::{Actor, Person},
         runbooks::Plan,
-        runs::{Event, Hold, Pass, Reason, RunState, StepRecord, StepState, Verdict},
+        runs::{Ending, Event, Hold, Pass, Reason, RunState, Stage, StepRecord, StepState, Verdict, next::CHILD},
     },
     engine::{
         Refusal,
-        runs::{
-            advance,
-            case::Case,
-            facts,
-            finish::{self},
-        },
+        runs::{begin, case::Case, ends, finish},
     },
     store,
 };
@@ -27,8 +22,10 @@ pub(super) enum Answer {
     Undo,
     /// Try again what stopped it.
     Retry,
-    /// Leave out what stopped it.
-    Skip,
+    /// Leave out what stopped it, for this reason if one is given.
+    Skip(Option<String>),
+    /// Let it go on after a pause.
+    Resume,
     /// Let go: what was done stays, the target is free.
     Release,
     /// The step happened, with this output.
@@ -44,7 +41,8 @@ impl Answer {
         match self {
             Answer::Undo => "undo",
             Answer::Retry => "retry",
-            Answer::Skip => "skip",
+            Answer::Skip(_) => "skip",
+            Answer::Resume => "resume",
             Answer::Release => "release",
             Answer::Happened(_) => "happened",
             Answer::DidNotHappen => "did-not-happen",
@@ -60,12 +58,16 @@ pub(super) fn choices(case: &Case<'_, '_>) -> Vec<&'static str> {
 
 /// The answers that fit a state.
 pub(super) fn answers(state: RunState, hold: Option<&Hold>, is_undoable: bool) -> Vec<&'static str> {
-    let at_step = [Reason::StepFailed, Reason::Assertion, Reason::NoValue];
+    let at_step = [Reason::StepFailed, Reason::VerificationBad, Reason::Assertion, Reason::NoValue];
     if state == RunState::Held {
         let is_at_step = hold.is_some_and(|hold| hold.path.is_some() && at_step.contains(&hold.reason));
         // What was rejected stays so: going on would ask nobody and be refused.
         let is_rejected = hold.is_some_and(|hold| hold.reason == Reason::Rejected);
         let possible = [(is_undoable, "undo"), (!is_rejected, "retry"), (is_at_step, "skip"), (true, "release")];
+        return possible.into_iter().filter_map(|(fits, answer)| fits.then_some(answer)).collect();
+    }
+    if state == RunState::Paused {
+        let possible = [(true, "resume"), (is_undoable, "undo"), (true, "release")];
         return possible.into_iter().filter_map(|(fits, answer)| fits.then_some(answer)).collect();
     }
     if state == RunState::Stuck {
@@ -93,9 +95,17 @@ pub(super) async fn answer(
             refusal.hint(format!("it takes `{}`", choices.join("`, `")))
         }));
     }
-    if matches!(answer, Answer::Undo | Answer::Retry | Answer::Skip)
-        && let Some(why) = facts::halted(case.context, &case.run.target.service.clone()).await?
+    let goes_on = matches!(answer, Answer::Undo | Answer::Retry | Answer::Skip(_) | Answer::Resume);
+    if matches!(answer, Answer::Undo | Answer::Release | Answer::Abort)
+        && case.journal.0.iter().any(|record| record.is_open() && record.action == CHILD)
     {
+        return Ok(Err(Refusal::new(format!(
+            "Cannot answer `{}` for `{id}`: a run that it started is not over",
+            answer.word()
+        ))
+        .hint("answer that run first; `/runbook list` shows it")));
+    }
+    if goes_on && let Some(why) = case.halted().await? {
         return Ok(Err(Refusal::new(format!("Cannot go on with `{id}`: halted, {why}")).hint("lift the halt first")));
     }
     let actor = Actor::Person(person.id.clone());
@@ -111,14 +121,17 @@ pub(super) async fn answer(
     let step = record.as_ref().map(|record| record.key.clone());
     case.tell(actor.clone(), &Event::RunResumed { run: id, answer: answer.word().to_owned(), step }).await?;
     case.run.revision += 1;
-    if matches!(answer, Answer::Undo | Answer::Retry | Answer::Skip) {
-        // Somebody wants it to go on: an earlier wish to stop it is over.
+    if goes_on {
+        // Somebody wants it to go on: an earlier wish to stop it is over, and its time counts anew.
         case.run.cancelled_by = None;
+        case.run.paused_by = None;
+        case.run.deadline = case.run.plan.timeout.map(|timeout| case.now() + timeout);
     }
     let by = format!("by {}", person.id);
     match answer {
         Answer::Undo => {
-            let steps: Vec<String> = case.journal.undoable(&case.run.plan).map(|step| step.name.clone()).collect();
+            let steps: Vec<String> =
+                case.journal.undoable(&case.run.plan).map(|step| case.name_of(&step.path)).collect();
             case.tell(actor, &Event::UndoAsked { run: id, steps: steps.clone() }).await?;
             case.run.pass = Pass::Undo;
             case.go_on().await?;
@@ -131,20 +144,28 @@ pub(super) async fn answer(
             case.go_on().await?;
             Ok(Ok(format!("Going on with {id}")))
         }
-        Answer::Skip => {
+        Answer::Resume => {
+            case.go_on().await?;
+            Ok(Ok(format!("Going on with {id}")))
+        }
+        Answer::Skip(reason) => {
+            let why = reason.map_or_else(|| by.clone(), |reason| format!("{by}: {reason}"));
             if let Some(record) = record.filter(|record| record.state == StepState::Failed) {
+                let (step, name) = (record.key.clone(), case.name_of(&record.key.path));
                 case.amend(StepRecord { verdict: Some(Verdict::Skip), ..record }).await?;
+                case.tell(actor, &Event::StepSkipped { run: id, step, name, why }).await?;
             } else {
                 let path = case.run.hold.as_ref().and_then(|hold| hold.path.clone()).unwrap_or_default();
-                if let Some(step) = case.run.plan.step(&path).cloned() {
-                    advance::skip(case, &step, &by).await?;
+                if let Some(step) = case.run.plan.at(&path) {
+                    begin::skip(case, &step, &why).await?;
                 }
             }
             case.go_on().await?;
             Ok(Ok(format!("Skipped a step of {id} and going on")))
         }
         Answer::Release => {
-            case.end(RunState::Released, Reason::Released, &by).await?;
+            let ending = Ending { state: RunState::Released, reason: Reason::Released, detail: by };
+            ends::conclude_for(case, ending).await?;
             Ok(Ok(format!("Released {id}: what was done stays, the target is free")))
         }
         Answer::Happened(output) => resolve(case, record, Some(output), actor).await,
@@ -153,7 +174,8 @@ pub(super) async fn answer(
             if let Some(record) = record {
                 case.amend(StepRecord { verdict: Some(Verdict::Abort), ..record }).await?;
             }
-            case.end(RunState::Failed, Reason::Aborted, &by).await?;
+            let ending = Ending { state: RunState::Failed, reason: Reason::Aborted, detail: by };
+            ends::conclude_for(case, ending).await?;
             Ok(Ok(format!("Ended {id} in doubt: look at the target yourself")))
         }
     }
@@ -177,7 +199,7 @@ async fn resolve(
     happened: Option<Value>,
     actor: Actor,
 ) -> store::Result<Result<String, Refusal>> {
-    let step = record.as_ref().and_then(|record| case.run.plan.step(&record.key.path).cloned());
+    let step = record.as_ref().and_then(|record| case.run.plan.at(&record.key.path));
     let words = if happened.is_some() { "happened" } else { "did not happen" };
     if let (Some(record), Some(step)) = (record, step) {
         finish::settle(case, &step, record, happened, actor).await?;
@@ -189,7 +211,8 @@ async fn resolve(
 /// The attempt at which the run stands, if it stands at one.
 fn standing<'a>(case: &'a Case<'_, '_>) -> Option<&'a StepRecord> {
     let path = case.run.hold.as_ref()?.path.as_deref()?;
-    case.journal.last(path, case.run.pass)
+    let pass = if case.run.stage() == Stage::Back { Pass::Undo } else { Pass::Do };
+    case.journal.last(path, pass)
 }
 
 /// Stops a run: at once if nothing is in flight, else after what is in flight has ended.
@@ -203,33 +226,68 @@ pub(super) async fn cancel(case: &mut Case<'_, '_>, person: &Person) -> store::R
         return Ok(Err(Refusal::new(format!("Cannot cancel `{id}`: it is {}", case.run.state))
             .hint(format!("answer it with `{}`", choices.join("`, `")))));
     }
+    if case.run.stage() == Stage::Ending {
+        return Ok(Err(Refusal::new(format!("Cannot cancel `{id}`: it is ending already"))));
+    }
     case.tell(Actor::Person(person.id.clone()), &Event::CancelAsked { run: id }).await?;
-    let in_flight = case.run.state == RunState::Running
-        && case.journal.0.iter().any(|record| {
-            record.is_open()
-                && record.due_at.is_none()
-                && record.question.is_none()
-                && (record.key.pass == Pass::Undo
-                    || case.run.plan.step(&record.key.path).is_some_and(|step| !step.reads()))
-        });
-    let is_in_doubt = case.journal.0.iter().any(|record| {
-        record.state == StepState::InDoubt
-            && record.verdict.is_none()
-            && case.journal.last(&record.key.path, record.key.pass) == Some(record)
-    });
-    if in_flight || is_in_doubt {
+    if is_busy(case) {
         case.run.cancelled_by = Some(person.id.clone());
         case.save().await?;
         return Ok(Ok(format!("{id} stops after the step that is in flight")));
     }
     close_open(case).await?;
-    advance::fail(case, Reason::Cancelled, "", &format!("by {}", person.id)).await?;
+    let hold = Hold { reason: Reason::Cancelled, path: None, detail: format!("by {}", person.id) };
+    ends::fail_for(case, hold).await?;
     Ok(Ok(format!("Cancelled {id}")))
+}
+
+/// Pauses a run: at once if nothing is in flight, else after what is in flight has ended.
+pub(super) async fn pause(case: &mut Case<'_, '_>, person: &Person) -> store::Result<Result<String, Refusal>> {
+    let id = case.run.id;
+    if case.run.state.is_over() || case.run.state.needs_people() || case.run.state == RunState::Queued {
+        return Ok(Err(Refusal::new(format!("Cannot pause `{id}`: it is {}", case.run.state))));
+    }
+    case.tell(Actor::Person(person.id.clone()), &Event::PauseAsked { run: id }).await?;
+    if is_busy(case) || case.is_in_flight() {
+        case.run.paused_by = Some(person.id.clone());
+        case.save().await?;
+        return Ok(Ok(format!("{id} pauses after the step that is in flight")));
+    }
+    case.pause().await?;
+    Ok(Ok(format!("Paused {id}: its target stays locked")))
+}
+
+/// Whether a change is in flight, or in doubt and looked for.
+fn is_busy(case: &Case<'_, '_>) -> bool {
+    let is_running = case.run.state == RunState::Running;
+    let in_flight = case.journal.0.iter().any(|record| {
+        record.is_open()
+            && (is_running || record.action == CHILD)
+            && record.due_at.is_none()
+            && record.question.is_none()
+            && (record.key.pass == Pass::Undo || case.run.plan.step(&record.key.path).is_some_and(|step| !step.reads()))
+    });
+    let is_in_doubt = case.journal.0.iter().any(|record| {
+        record.state == StepState::InDoubt
+            && record.verdict.is_none()
+            && case.journal.last(&record.key.path, record.key.pass) == Some(record)
+    });
+    in_flight || is_in_doubt
 }
 
 /// Ends the attempts that nobody will hear of any more.
 pub(super) async fn close_open(case: &mut Case<'_, '_>) -> store::Result<()> {
-    let open: Vec<StepRecord> = case.journal.0.iter().filter(|record| record.is_open()).cloned().collect();
+    close(case, |record| record.action != CHILD).await
+}
+
+/// Ends the waits and the questions of a run that is over.
+pub(super) async fn close_waits(case: &mut Case<'_, '_>) -> store::Result<()> {
+    close(case, |record| record.due_at.is_some() || record.question.is_some()).await
+}
+
+async fn close(case: &mut Case<'_, '_>, which: impl Fn(&StepRecord) -> bool) -> store::Result<()> {
+    let open: Vec<StepRecord> =
+        case.journal.0.iter().filter(|record| record.is_open() && which(record)).cloned().collect();
     let now = case.now();
     for record in open {
         let error = Some("the run stopped meanwhile".to_owned());

@@ -2,24 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::{
     domain::{
         alerts::Alert,
         ids::{IncidentId, RunId},
         people::Actor,
         routes,
-        runbooks::{
-            inputs,
-            plan::{Mode, Plan, Target, trigger_key},
-            scope::Scope,
-            words,
-        },
-        runs::{
-            Cause, Event, Reason,
-            guards::{self, Moment, Refused},
-        },
+        runbooks::plan::{Mode, Plan, Target},
+        runs::{Cause, Event, Parent, Reason, guards::Refused},
         timeline::Draft,
     },
     engine::{
@@ -29,7 +19,10 @@ use crate::{
             outbox::{self, Post, Stand},
         },
         incidents::acts,
-        runs::facts,
+        runs::{
+            judge::{self, Aim, Judged, Verdict},
+            triggers,
+        },
     },
     store::{self, incidents, runs},
 };
@@ -65,6 +58,32 @@ pub(super) struct Wish<'a> {
     /// What makes a second wish the same as a first.
     pub(super) fault: String,
     pub(super) given: BTreeMap<String, String>,
+    /// What its inputs may read where an alert has labels, if no alert starts it.
+    pub(super) labels: BTreeMap<String, String>,
+    /// The attempt that waits for the run's end, in whose name targets are locked, and how far its run may go.
+    pub(super) parent: Option<(Parent, RunId, Mode)>,
+}
+
+impl<'a> Wish<'a> {
+    /// A wish that no alert and no other run is behind, for no incident.
+    pub(super) fn new(plan: &'a Plan, requested_by: Actor, fault: String) -> Self {
+        let (given, labels) = (BTreeMap::new(), BTreeMap::new());
+        Self { plan, incident: None, cause: None, requested_by, fault, given, labels, parent: None }
+    }
+
+    /// A wish that an alert is behind.
+    pub(super) fn by_alert(plan: &'a Plan, incident: Option<IncidentId>, alert: &Alert) -> Self {
+        let cause = Cause {
+            key: alert.key.clone(),
+            episode: alert.episode,
+            name: alert.labels.alertname().to_owned(),
+            labels: alert.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            annotations: alert.annotations.clone(),
+            starts_at: alert.starts_at,
+        };
+        let wish = Self::new(plan, Actor::Source(alert.source.clone()), cause.fault());
+        Self { incident, cause: Some(cause), ..wish }
+    }
 }
 
 /// Starts what an alert triggers. Every runbook whose matchers hold has an entry: started, attached, or why not.
@@ -74,53 +93,46 @@ pub(super) async fn by_alert(context: &mut Context<'_>, trigger: Trigger<'_>) ->
         if !plan.trigger.fires_on(&trigger.alert.labels) {
             continue;
         }
-        let cause = Cause {
-            key: trigger.alert.key.clone(),
-            episode: trigger.alert.episode,
-            name: trigger.alert.labels.alertname().to_owned(),
-            labels: trigger.alert.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            annotations: trigger.alert.annotations.clone(),
-            starts_at: trigger.alert.starts_at,
-        };
-        let wish = Wish {
-            plan,
-            incident: Some(trigger.incident),
-            fault: cause.fault(),
-            cause: Some(cause),
-            requested_by: Actor::Source(trigger.alert.source.clone()),
-            given: BTreeMap::new(),
-        };
+        let wish = Wish::by_alert(plan, Some(trigger.incident), trigger.alert);
         let named = trigger.decision.runbooks.iter().any(|name| *name == plan.name || name == "*");
         let started = if !named {
             refuse(context, &wish, None, Refused::new(Reason::NotRouted, format!("route `{}`", trigger.decision.route)))
                 .await?
         } else if is_out_of_scope(context, trigger, &plan.name) {
             refuse(context, &wish, None, Refused::new(Reason::SourceScope, trigger.alert.source.clone())).await?
+        } else if let Some(refused) = triggers::not_yet(context, plan, trigger).await? {
+            refuse(context, &wish, None, refused).await?
         } else {
             start(context, &wish).await?
         };
         // A runbook that the route leaves out on purpose is explained by `/why` and needs no message.
         if let Started::Refused(refused) = started
-            && refused.reason != Reason::NotRouted
+            && !matches!(refused.reason, Reason::NotRouted | Reason::TooFew | Reason::Delayed)
         {
-            let channel = incidents::by_id(context.tx, trigger.incident)
-                .await?
-                .map_or_else(|| context.rules.default_channel.clone(), |incident| incident.channel);
-            let line = Line::text("Did not start runbook ")
-                .code(&plan.name)
-                .and(format!(": {}", refused.reason.words()))
-                .and(if refused.detail.is_empty() { String::new() } else { format!(" ({})", refused.detail) });
-            let post = Post {
-                channel,
-                incident: Some(trigger.incident),
-                message: Message::line(line),
-                is_page: false,
-                expires_at: None,
-            };
-            outbox::post(context, post).await?;
+            say_refused(context, Some(trigger.incident), &plan.name, &refused).await?;
         }
     }
     Ok(())
+}
+
+/// Tells people that a runbook was not started.
+pub(super) async fn say_refused(
+    context: &mut Context<'_>,
+    incident: Option<IncidentId>,
+    runbook: &str,
+    refused: &Refused,
+) -> store::Result<()> {
+    let known = match incident {
+        Some(id) => incidents::by_id(context.tx, id).await?,
+        None => None,
+    };
+    let channel = known.map_or_else(|| context.rules.default_channel.clone(), |incident| incident.channel);
+    let line = Line::text("Did not start runbook ")
+        .code(runbook)
+        .and(format!(": {}", refused.reason.words()))
+        .and(if refused.detail.is_empty() { String::new() } else { format!(" ({})", refused.detail) });
+    let post = Post { channel, incident, message: Message::line(line), is_page: false, expires_at: None };
+    outbox::post(context, post).await
 }
 
 fn is_out_of_scope(context: &Context<'_>, trigger: Trigger<'_>, runbook: &str) -> bool {
@@ -131,40 +143,17 @@ fn is_out_of_scope(context: &Context<'_>, trigger: Trigger<'_>, runbook: &str) -
 /// Starts a run, unless a run of the runbook is at work on the target or a guard does not hold.
 pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::Result<Started> {
     let plan = wish.plan;
-    let (inputs, target) = match aim(context, wish) {
-        Ok(aimed) => aimed,
-        Err(what) => return refuse(context, wish, None, Refused::new(Reason::BadInputs, what)).await,
+    let judged = match judge::judge(&mut context.view(), wish).await? {
+        Ok(judged) => judged,
+        Err(refused) => return refuse(context, wish, None, refused).await,
     };
-    let key = trigger_key(&plan.name, &target, &wish.fault);
-    let mode = plan.mode.min(context.rules.runs.mode);
-    let same = match runs::by_trigger(context.tx, &key).await? {
-        Some(run) => Some(run),
-        None if mode == Mode::Observe => None,
-        None => runs::at_work(context.tx, &plan.name, &target).await?,
+    let Judged { aim: Aim { inputs, target, together }, key, mode, verdict } = judged;
+    let behind = match verdict {
+        Verdict::Start => None,
+        Verdict::Queue(behind) => Some(behind),
+        Verdict::Attach(run) => return attach(context, wish, run).await,
+        Verdict::Refuse(refused) => return refuse(context, wish, Some(&target), refused).await,
     };
-    if let Some((run, _)) = same {
-        if let Some(cause) = &wish.cause {
-            let event = Event::RunAttached { run, runbook: plan.name.clone(), by_alert: cause.name.clone() };
-            context.tell_of(wish.incident, Draft::new(wish.requested_by.clone(), &event)).await?;
-        }
-        return Ok(Started::Attached(run));
-    }
-    let about = facts::Subject {
-        run: None,
-        plan,
-        target: &target,
-        cause: wish.cause.as_ref(),
-        requester: wish.requested_by.person(),
-        mode,
-    };
-    let mut facts = facts::of(context, about, false).await?;
-    if mode == Mode::Observe {
-        facts.locked_by = None;
-        facts.halted = None;
-    }
-    if let Err(refused) = guards::evaluate(&plan.guards, Moment::Start, &facts, context.now) {
-        return refuse(context, wish, Some(&target), refused).await;
-    }
     let new = runs::NewRun {
         plan,
         trigger_key: &key,
@@ -174,6 +163,8 @@ pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::
         requested_by: &wish.requested_by,
         mode,
         inputs: &inputs,
+        concurrency: together.as_ref().map(|(key, _, _)| (key.as_str(), behind.is_some())),
+        parent: wish.parent.as_ref().map(|(parent, holder, _)| (parent, *holder)),
     };
     let id = runs::add(context.tx, &new, context.now).await?;
     let event = Event::RunTriggered {
@@ -185,47 +176,31 @@ pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::
         by_alert: wish.cause.as_ref().map(|cause| cause.name.clone()),
     };
     context.tell_of(wish.incident, Draft::new(wish.requested_by.clone(), &event)).await?;
-    let mut channel = context.rules.default_channel.clone();
-    if let Some(incident) = wish.incident {
-        acts::count_runs(context, incident, 1).await?;
-        if let Some(incident) = incidents::by_id(context.tx, incident).await? {
-            channel = incident.channel;
-        }
+    if let (Some((key, _, _)), Some(behind)) = (&together, behind) {
+        let (runbook, reason) = (plan.name.clone(), Reason::Concurrency);
+        let event = Event::RunQueued { run: id, runbook, key: key.clone(), behind, reason };
+        context.tell_of(wish.incident, Draft::new(wish.requested_by.clone(), &event)).await?;
     }
+    let incident = match wish.incident {
+        Some(incident) => acts::count_runs(context, incident, 1).await?,
+        None => None,
+    };
+    let channel = incident.map_or_else(|| context.rules.default_channel.clone(), |incident| incident.channel);
     let stand = Stand { channel, incident: wish.incident, is_page: false };
     outbox::show(context, Subject::Run(id), &stand).await?;
     Ok(Started::New(id))
 }
 
-/// The inputs and the target of a wish, or what is wrong with them.
-fn aim(context: &Context<'_>, wish: &Wish<'_>) -> Result<(BTreeMap<String, Value>, Target), String> {
-    let labels = wish.cause.as_ref().map(|cause| cause.labels.clone()).unwrap_or_default();
-    let inputs = inputs::resolve(wish.plan, &wish.given, &labels).map_err(|problem| problem.to_string())?;
-    let mut scope = Scope::new();
-    scope.extend(inputs.clone());
-    let target = wish.plan.target(&scope).map_err(|error| error.to_string())?;
-    let known = context.rules.services();
-    for service in wish.plan.aimed_at(&inputs, &target) {
-        if !known.is_empty() && !known.contains(service) {
-            let shown: String = service.chars().take(60).collect();
-            let hint = match words::nearest(service, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "name it in a route, or in the `services` of a source".to_owned(),
-            };
-            return Err(format!("`{shown}` is not a service of the configuration; {hint}"));
-        }
+/// Lets the wish count for a run that is at work.
+async fn attach(context: &mut Context<'_>, wish: &Wish<'_>, run: RunId) -> store::Result<Started> {
+    if let Some(cause) = &wish.cause {
+        let event = Event::RunAttached { run, runbook: wish.plan.name.clone(), by_alert: cause.name.clone() };
+        context.tell_of(wish.incident, Draft::new(wish.requested_by.clone(), &event)).await?;
     }
-    let allowed = match &wish.requested_by {
-        Actor::Source(source) => context.rules.scopes.get(source).and_then(|scope| scope.services.as_ref()),
-        Actor::Person(_) | Actor::Run(_) | Actor::Bot => None,
-    };
-    if allowed.is_some_and(|services| !services.contains(&target.service)) {
-        return Err(format!("the source may not act on `{}`", target.service));
-    }
-    Ok((inputs, target))
+    Ok(Started::Attached(run))
 }
 
-async fn refuse(
+pub(super) async fn refuse(
     context: &mut Context<'_>,
     wish: &Wish<'_>,
     target: Option<&Target>,

@@ -120,9 +120,12 @@ fn explains(entry: &Entry, run: Option<RunId>) -> bool {
 
 fn decides(event: &Event) -> bool {
     match event {
-        Event::StepIntended { .. } | Event::StepDone { .. } => false,
+        Event::StepIntended { .. } | Event::StepDone { .. } | Event::LanesBegun { .. } => false,
         Event::RunTriggered { .. }
         | Event::RunAttached { .. }
+        | Event::RunQueued { .. }
+        | Event::StepDelayed { .. }
+        | Event::ApprovalWithdrawn { .. }
         | Event::RunRefused { .. }
         | Event::StepFailed { .. }
         | Event::StepSkipped { .. }
@@ -141,6 +144,10 @@ fn decides(event: &Event) -> bool {
         | Event::RunResumed { .. }
         | Event::UndoAsked { .. }
         | Event::CancelAsked { .. }
+        | Event::ChildStarted { .. }
+        | Event::PauseAsked { .. }
+        | Event::RunPaused { .. }
+        | Event::FailureMet { .. }
         | Event::RunEnded { .. }
         | Event::HaltOrdered { .. }
         | Event::HaltLifted { .. } => true,
@@ -156,6 +163,10 @@ fn reason(entry: &Entry) -> Option<Value> {
 
 /// The stable code of the decision, if it has one.
 fn code(entry: &Entry) -> Option<String> {
+    // The difference is all that the entry itself says.
+    if let Some(Event::ApprovalVoided { .. }) = entry.event::<Event>() {
+        return Some(Reason::Drift.code().to_owned());
+    }
     match reason(entry)? {
         Value::String(text) => {
             let is_code = text.parse::<Reason>().is_ok() || !text.contains(' ');

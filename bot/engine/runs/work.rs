@@ -6,14 +6,17 @@
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Input, Outcome, Ports, Step, actions, decide::CLAIMED, decide::LEASE};
+use super::{
+    Answer, Going, Input, Outcome, Ports, Step, Taken, Work, actions,
+    decide::{CLAIMED, LEASE},
+};
 use crate::{
     domain::{
         ids::RunId,
@@ -21,7 +24,7 @@ use crate::{
         time::Time,
     },
     engine::{self, Engine},
-    store::{self, Wake, runs},
+    store::{self, FaultKind, Wake, runs},
 };
 
 /// How often leases are renewed.
@@ -38,7 +41,8 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToken) {
     let owner = uuid::Uuid::now_v7().to_string();
     let held_until = watch::Sender::new(engine.now() + LEASE);
-    let mut worker = Worker { engine, ports, owner, tasks: JoinSet::new(), driven: HashMap::new(), held_until };
+    let mut worker =
+        Worker { engine, ports, owner, tasks: JoinSet::new(), driven: HashMap::new(), is_one_left: false, held_until };
     tokio::select! {
         () = worker.drive() => {}
         () = stop.cancelled() => {}
@@ -53,8 +57,10 @@ struct Worker {
     engine: Arc<Engine>,
     ports: Arc<Ports>,
     owner: String,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Left>,
     driven: HashMap<RunId, (i64, Id, tokio::task::AbortHandle)>,
+    /// Whether a task may have left a run that is still this worker's.
+    is_one_left: bool,
     /// Until when nobody else takes over what this worker drives.
     held_until: watch::Sender<Time>,
 }
@@ -89,14 +95,58 @@ impl Worker {
                         self.stop().await;
                     }
                 }
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(&ended),
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
             }
         }
     }
 
-    /// Takes over what nobody drives, and stops driving what is no longer this worker's.
+    /// Takes over what nobody drives, where there is such a run: all processes are woken, and one gets it.
     async fn take_over(&mut self) -> store::Result<()> {
-        let ours = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
+        if std::mem::take(&mut self.is_one_left) {
+            let ours = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
+            self.compare(ours).await?;
+        }
+        while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
+            let taken = self.claim().await?;
+            let is_all = taken.len() < CLAIMED;
+            for taken in taken {
+                let (run, epoch) = (taken.run, taken.epoch);
+                let driving = drive(
+                    Arc::clone(&self.engine),
+                    Arc::clone(&self.ports),
+                    (taken, self.owner.clone()),
+                    self.held_until.subscribe(),
+                );
+                let task = self.tasks.spawn(driving);
+                if let Some((_, _, old)) = self.driven.insert(run, (epoch, task.id(), task)) {
+                    old.abort();
+                }
+            }
+            if is_all {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes runs over, and begins those that are new by the way. One that cannot begin keeps the others from it only
+    /// until its own task says so.
+    async fn claim(&self) -> store::Result<Vec<Taken>> {
+        let claim = |begins| Input::Claim {
+            owner: self.owner.clone(),
+            begins,
+            is_halt_file_there: (self.ports.is_halt_file_there)(),
+        };
+        let answer = match self.submit(claim(true)).await {
+            Err(fault) if fault.kind == FaultKind::Defect => self.submit(claim(false)).await?,
+            answer => answer?,
+        };
+        let engine::Answer::Run(Answer::Taken(taken)) = answer else { return Ok(Vec::new()) };
+        Ok(taken)
+    }
+
+    /// Stops driving what is no longer this worker's, and lets go of what none of its tasks drives.
+    async fn compare(&mut self, ours: Vec<(RunId, i64)>) -> store::Result<()> {
         self.driven.retain(|run, (epoch, _, task)| {
             let is_ours = ours.contains(&(*run, *epoch));
             if !is_ours {
@@ -107,24 +157,6 @@ impl Worker {
         let left: Vec<_> = ours.into_iter().filter(|(run, _)| !self.driven.contains_key(run)).collect();
         if !left.is_empty() {
             self.submit(Input::LetGo { owner: self.owner.clone(), runs: left }).await?;
-        }
-        // Asked for only where there is one to take: all processes are woken, and one gets it.
-        while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
-            let claim = Input::Claim { owner: self.owner.clone() };
-            let engine::Answer::Run(Answer::Runs(taken)) = self.submit(claim).await? else { return Ok(()) };
-            let is_all = taken.len() < CLAIMED;
-            for (run, epoch) in taken {
-                let task = self.tasks.spawn(drive(
-                    Arc::clone(&self.engine),
-                    Arc::clone(&self.ports),
-                    (run, epoch, self.owner.clone()),
-                    self.held_until.subscribe(),
-                ));
-                self.driven.insert(run, (epoch, task.id(), task));
-            }
-            if is_all {
-                return Ok(());
-            }
         }
         Ok(())
     }
@@ -149,25 +181,40 @@ impl Worker {
     }
 
     async fn renew(&mut self) -> store::Result<()> {
-        self.submit(Input::Renew { owner: self.owner.clone() }).await.map(drop)
+        let renewed = self.submit(Input::Renew { owner: self.owner.clone() }).await?;
+        let engine::Answer::Run(Answer::Driven(ours)) = renewed else { return Ok(()) };
+        self.compare(ours).await
     }
 
     async fn submit(&self, input: Input) -> store::Result<engine::Answer> {
         self.engine.submit(engine::Input::Run(input)).await
     }
 
-    fn ended(&mut self, ended: &Result<(Id, ()), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Left), tokio::task::JoinError>) {
         let id = match ended {
-            Ok((id, ())) => *id,
+            Ok((id, Left::AtRest)) => id,
+            Ok((id, Left::AtWork)) => {
+                self.is_one_left = true;
+                id
+            }
             Err(error) => {
                 if error.is_panic() {
                     tracing::error!(%error, "the task of a run broke; the run is taken up again");
                 }
+                self.is_one_left = true;
                 error.id()
             }
         };
         self.driven.retain(|_, (_, task, _)| *task != id);
     }
+}
+
+/// How a task left its run.
+enum Left {
+    /// Nothing is to be done about it, by this worker.
+    AtRest,
+    /// Somebody has to drive it on.
+    AtWork,
 }
 
 /// Asks the store, but no longer than the leases hold: one that hangs must not keep the worker from stopping.
@@ -178,45 +225,79 @@ async fn in_time(left: Duration, asking: impl Future<Output = store::Result<()>>
     }
 }
 
-/// Drives one run until it rests or is another worker's.
+/// Drives one run until it rests or is another worker's. Several of its effects may be in flight at the same time.
 async fn drive(
     engine: Arc<Engine>,
     ports: Arc<Ports>,
-    (run, epoch, owner): (RunId, i64, String),
+    (Taken { run, epoch, begun }, owner): (Taken, String),
     held_until: watch::Receiver<Time>,
-) {
-    let is_halt_file_there = || (ports.is_halt_file_there)();
-    end_leftovers(&engine, &ports, run, epoch).await;
-    let mut outcome: Option<(StepKey, Outcome)> = None;
-    loop {
-        let outcome_of_last = outcome.take();
+) -> Left {
+    let next = async |outcome: Option<(StepKey, Outcome)>| {
         let step = || Step {
             run,
             epoch,
             owner: owner.clone(),
-            outcome: outcome_of_last.clone(),
-            is_halt_file_there: is_halt_file_there(),
+            outcome: outcome.clone(),
+            is_halt_file_there: (ports.is_halt_file_there)(),
         };
-        let Answer::Next(Some(work)) = ask(&engine, || Input::Step(step())).await else { return };
-        // Between the commit and this moment the process may have hung for so long that another took over.
-        if engine.now() >= *held_until.borrow() {
-            tracing::warn!(%run, "stopping before an effect: the lease of the run has run out");
-            return;
+        let Answer::Next(going) = ask(&engine, || Input::Step(step())).await else { return Err(Left::AtWork) };
+        Ok(going)
+    };
+    let mut in_flight = FuturesUnordered::new();
+    let mut woken = engine.store().woken(Wake::Runs);
+    let mut coming = if let Some(begun) = begun {
+        begun
+    } else {
+        end_leftovers(&engine, &ports, run, epoch).await;
+        match next(None).await {
+            Ok(going) => going,
+            Err(left) => return left,
         }
-        // The commit may have taken its time, and the file is for when nothing else works.
-        let acted = if work.changes && is_halt_file_there() {
-            Outcome::Halted
-        } else {
-            // An action that breaks has perhaps been sent: nobody knows.
-            let acting = AssertUnwindSafe(actions::act(&ports, &work)).catch_unwind();
-            let acted = match engine.traces() {
-                Some(traces) => traces.within(&engine, (run, &work.key), acting).await,
-                None => acting.await,
-            };
-            acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()))
+    };
+    loop {
+        let Some(Going { works, again_at, listens }) = coming else { return Left::AtRest };
+        for work in works {
+            // Between the commit and this moment the process may have hung for so long that another took over.
+            if engine.now() >= *held_until.borrow() {
+                tracing::warn!(%run, "stopping before an effect: the lease of the run has run out");
+                return Left::AtWork;
+            }
+            in_flight.push(make(&engine, &ports, run, work));
+        }
+        let again = async {
+            match again_at {
+                Some(at) => engine.clock().sleep_until(at).await,
+                None => std::future::pending().await,
+            }
         };
-        outcome = Some((work.key.clone(), acted));
+        let outcome = tokio::select! {
+            Some(ended) = in_flight.next() => Some(ended),
+            () = again => None,
+            () = woken, if listens => None,
+            else => return Left::AtWork,
+        };
+        woken = engine.store().woken(Wake::Runs);
+        coming = match next(outcome).await {
+            Ok(going) => going,
+            Err(left) => return left,
+        };
     }
+}
+
+/// Makes one effect and tells what came of it.
+pub(super) async fn make(engine: &Engine, ports: &Ports, run: RunId, work: Work) -> (StepKey, Outcome) {
+    // The commit may have taken its time, and the file is for when nothing else works.
+    if work.changes && (ports.is_halt_file_there)() {
+        return (work.key, Outcome::Halted);
+    }
+    // An action that breaks has perhaps been sent: nobody knows.
+    let acting = AssertUnwindSafe(actions::act(ports, &work)).catch_unwind();
+    let acted = match engine.traces() {
+        Some(traces) => traces.within(engine, (run, &work.key), acting).await,
+        None => acting.await,
+    };
+    let outcome = acted.unwrap_or_else(|_| Outcome::Unknown("the action broke".to_owned()));
+    (work.key, outcome)
 }
 
 /// Ends the programs that whoever drove the run before has left running: what is looked for or sent again must not be

@@ -154,7 +154,8 @@ impl Traces {
             | Input::Edited(_)
             | Input::Due(_)
             | Input::Run(_)
-            | Input::Silences(_) => Vec::new(),
+            | Input::Silences(_)
+            | Input::Deployment(_) => Vec::new(),
         };
         let (what, ended) = (named(&input), ended(&input));
         let told = Arc::new(Told::default());
@@ -221,6 +222,7 @@ fn named(input: &Input) -> String {
         Input::Due(due) => format!("timer {}", due.kind),
         Input::Run(_) => "run".to_owned(),
         Input::Silences(_) => "silence".to_owned(),
+        Input::Deployment(_) => "deployment".to_owned(),
     }
 }
 
@@ -228,7 +230,11 @@ fn ended(input: &Input) -> Option<(RunId, StepKey)> {
     match input {
         Input::Run(runs::Input::Step(step)) => step.outcome.as_ref().map(|(key, _)| (step.run, key.clone())),
         Input::Run(
-            runs::Input::Orphan | runs::Input::Claim { .. } | runs::Input::Renew { .. } | runs::Input::LetGo { .. },
+            runs::Input::Orphan
+            | runs::Input::Claim { .. }
+            | runs::Input::Renew { .. }
+            | runs::Input::LetGo { .. }
+            | runs::Input::Webhook(_),
         )
         | Input::Opened
         | Input::Started { .. }
@@ -237,7 +243,8 @@ fn ended(input: &Input) -> Option<(RunId, StepKey)> {
         | Input::Command(..)
         | Input::Edited(_)
         | Input::Due(_)
-        | Input::Silences(_) => None,
+        | Input::Silences(_)
+        | Input::Deployment(_) => None,
     }
 }
 

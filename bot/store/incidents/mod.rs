@@ -201,15 +201,19 @@ pub async fn phases(reader: &mut Reader) -> Result<Vec<(Phase, i64)>> {
     rows.iter().map(|row| Ok((row.parsed("phase")?, row.int("count")?))).collect()
 }
 
-/// Counts a run of the incident that began (`1`) or ended (`-1`), in the incident that it goes on in.
-pub async fn open_runs(tx: &mut Tx, id: IncidentId, change: i64) -> Result<()> {
-    let living = follow(tx, id).await?.map_or(id, |incident| incident.id);
-    tx.execute(
-        "update incidents set open_runs = case when open_runs + $2 < 0 then 0 else open_runs + $2 end where id = $1",
-        &[living.0.into(), change.into()],
-    )
-    .await?;
-    Ok(())
+/// Counts a run of the incident that began (`1`) or ended (`-1`), in the incident that it goes on in, which is given.
+pub async fn open_runs(tx: &mut Tx, id: IncidentId, change: i64) -> Result<Option<Incident>> {
+    let row = tx
+        .row(
+            "with recursive chain (id, next, depth) as (select id, merged_into, 0 from incidents where id = $1 \
+             union all select i.id, i.merged_into, depth + 1 from incidents i join chain c on i.id = c.next \
+             where depth < 100) \
+             update incidents set open_runs = case when open_runs + $2 < 0 then 0 else open_runs + $2 end \
+             where id = (select id from chain order by depth desc limit 1) returning *",
+            &[id.0.into(), change.into()],
+        )
+        .await?;
+    row.as_ref().map(incident).transpose()
 }
 
 /// Moves the count of open runs from an incident to the one that it goes on in.

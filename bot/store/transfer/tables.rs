@@ -118,6 +118,25 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "deployments", key: &["id"], of_incident: None,
+        columns: &[
+            Int("id"), Text("service"), Text("environment"), Text("repository"), Text("sha"), Text("version"),
+            Text("deployer"), Text("source"), Text("external"), Text("url"), Int("run"), Text("state"), Int("began_at"),
+            Int("ended_at"), Int("bake"), Int("migration"), Int("incident"), Int("rolled_back_by"), Int("recorded_at"),
+        ],
+    },
+    Table {
+        name: "bans", key: &["service", "environment", "sha"], of_incident: None,
+        columns: &[Text("service"), Text("environment"), Text("sha"), Text("reason"), Text("actor"), Int("at")],
+    },
+    Table {
+        name: "changes", key: &["external", "service"], of_incident: None,
+        columns: &[
+            Text("external"), Text("service"), Text("environment"), Text("kind"), Text("what"), Int("at"), Text("person"),
+            Text("url"), Int("run"),
+        ],
+    },
+    Table {
         name: "archives", key: &["incident"], of_incident: None,
         columns: &[
             Int("incident"), Text("title"), Int("severity"), Text("phase"), Text("service"), Int("opened_at"),
@@ -129,8 +148,9 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[
             Int("id"), Text("runbook"), Text("plan"), Text("plan_hash"), Text("trigger_key"), Text("service"),
             Text("environment"), Int("incident"), Text("cause"), Text("requested_by"), Text("mode"), Text("state"),
-            Text("pass"), Text("inputs"), Text("hold"), Text("reason"), Int("revision"), Int("epoch"), Text("owner"),
-            Int("lease_until"), Int("may_overlap"), Int("wake_at"), Text("cancelled_by"), Int("needs_approval"),
+            Text("pass"), Text("inputs"), Text("concurrency"), Text("hold"), Text("reason"), Int("revision"), Int("epoch"), Text("owner"),
+            Int("lease_until"), Int("may_overlap"), Int("wake_at"), Text("cancelled_by"), Text("paused_by"), Int("deadline"),
+            Text("failure"), Text("ending"), Text("parent"), Int("root"), Int("needs_approval"),
             Int("mutated_at"), Int("started_at"), Int("ended_at"),
         ],
     },
@@ -139,7 +159,7 @@ pub(super) const TABLES: &[Table] = &[
         of_incident: Some("run in (select id from runs where incident = $1)"),
         columns: &[
             Int("run"), Text("path"), Text("pass"), Int("attempt"), Int("seq"), Text("state"), Int("epoch"), Int("about"),
-            Text("effect"), Text("action"), Text("fields"), Text("before"), Text("output"), Text("error"),
+            Text("effect"), Text("action"), Text("system"), Text("fields"), Text("before"), Text("output"), Text("error"),
             Int("may_have_changed"), Text("verdict"), Int("due_at"), Int("question"), Int("started_at"), Int("ended_at"),
         ],
     },
@@ -156,10 +176,28 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[Text("service"), Text("environment"), Int("run"), Int("at")],
     },
     Table {
+        name: "service_locks", key: &["service"], of_incident: None,
+        columns: &[Text("service"), Text("owner"), Text("reason"), Int("at"), Int("until")],
+    },
+    Table {
+        name: "freezes", key: &["service"], of_incident: None,
+        columns: &[Text("service"), Int("until"), Text("reason"), Text("actor"), Int("at")],
+    },
+    Table {
+        name: "spendings", key: &["effect"], of_incident: None,
+        columns: &[
+            Text("effect"), Text("service"), Int("run"), Int("at"), Int("steps"), Int("pods"), Int("percent"),
+        ],
+    },
+    Table {
         name: "cooldowns", key: &["runbook", "service", "environment"], of_incident: None,
         columns: &[
             Text("runbook"), Text("service"), Text("environment"), Int("level"), Int("at"), Int("until"), Text("alert"),
         ],
+    },
+    Table {
+        name: "firings", key: &["runbook", "incident", "at"], of_incident: Some("incident = $1"),
+        columns: &[Text("runbook"), Int("incident"), Int("at"), Int("times")],
     },
 ];
 

@@ -35,6 +35,7 @@ fn any_rows() -> Vec<Line> {
                 (_, Column::Text("told")) => json!("active"),
                 ("posts", Column::Text("state")) => json!("waiting"),
                 ("alerts" | "incident_alerts", Column::Text("state")) => json!("firing"),
+                ("deployments", Column::Text("state")) => json!("failed"),
                 (_, Column::Text("state")) => json!("done"),
                 ("timeline", Column::Text("actor")) => json!("\"bot\""),
                 ("timeline", Column::Text("body")) => json!("{\"kind\":\"noted\"}"),

@@ -57,7 +57,7 @@ async fn a_runbook_is_started_from_the_incidents_card() {
     channel.card("INC-1").shows("triage").await;
     let offered = ana.clicks_on("INC-1", "Runbooks").answer().await.message.unwrap();
     let labels: Vec<String> = offered.buttons().into_iter().map(|button| button.label).collect();
-    assert_eq!(labels, ["Run rollback-service", "Run scale-service", "Run restart-service"]);
+    assert_eq!(labels[..3], ["Run rollback-service", "Run scale-service", "Run restart-service"], "{labels:?}");
     ana.clicks("Run restart-service").answer().await;
     let card = channel.card("APR-1").shows("restart-service").await;
     assert!(plain(&card.text()).contains("INC-1"), "{}", card.text());

@@ -23,7 +23,7 @@ const MOST: usize = 60;
 /// How many stories are told at the same time.
 const AT_ONCE: usize = 3;
 /// How long a story may take on the real clock.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// A small night, told again and again with the bot killed at another request: an incident opens, a question is
 /// answered with a button, and the service is restarted.
@@ -100,7 +100,8 @@ async fn tell(acme: &Acme) -> bool {
             let pressed = acme.discord.member("ben").clicks_on("APR-1", "Approve");
             until(2, async || pressed.is_acknowledged() || !world.bot.is_alive()).await;
         }
-        if world.run_state("RUN-1").await == "in doubt" {
+        // Whoever is paged answers; until then the page may stand at the request that is cut off.
+        if world.run_state("RUN-1").await == "in doubt" && acme.posted("RUN-1 · ") > 1 {
             was_asked = true;
             world.settles_doubt("ana", "RUN-1").await;
         }

@@ -7,9 +7,11 @@ mod answers;
 mod approvals;
 mod killed;
 mod losses;
+mod offers;
 mod outage;
 mod pages;
 mod people;
+mod steering;
 mod storm;
 
 use std::{ops::Deref, time::Duration};

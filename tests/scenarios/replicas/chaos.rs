@@ -32,6 +32,7 @@ use crate::world::{
     http, left_out,
     replicas::{self, Cluster, Member},
     until,
+    wire::Condition,
 };
 
 /// How long things happen where nobody says otherwise.
@@ -309,9 +310,9 @@ impl Chaos {
     /// Cuts a process off from the database for a while.
     async fn cuts(self: Arc<Self>, victim: usize, length: Duration) {
         self.counts("cuts between a process and the database", 1);
-        self.members[victim].way.cuts();
+        self.members[victim].wire.is(Condition::Silent);
         tokio::time::sleep(length).await; // bounded: by its length
-        self.members[victim].way.mends();
+        self.members[victim].wire.is(Condition::Whole);
     }
 
     /// Waits until all processes are ready, one leads, and nothing is left to do.

@@ -171,9 +171,11 @@ fn wanted(posted: Posted, now: Time) -> Result<(Option<String>, Wanted), String>
 async fn ask(site: &Site, input: silences::Input) -> Result<silences::Answer, Told> {
     match site.engine.submit(Input::Silences(input)).await? {
         engine::Answer::Silences(answer) => Ok(answer),
-        engine::Answer::Received(_) | engine::Answer::Reply(_) | engine::Answer::Run(_) | engine::Answer::Done => {
-            Err(Fault::defect("what was asked of silences was not answered").into())
-        }
+        engine::Answer::Received(_)
+        | engine::Answer::Reply(_)
+        | engine::Answer::Run(_)
+        | engine::Answer::Deployment(_)
+        | engine::Answer::Done => Err(Fault::defect("what was asked of silences was not answered").into()),
     }
 }
 

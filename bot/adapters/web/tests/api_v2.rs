@@ -16,7 +16,7 @@ const SENDER: (&str, &str) = ("authorization", "Bearer prom-token");
 
 fn prometheus(name: &str, token: &str, may: Option<Capability>) -> Source {
     let auth = Auth::bearer(&secrets(&[token]));
-    Source { name: name.to_owned(), kind: SourceKind::Prometheus, auth, parse: None, may }
+    Source { name: name.to_owned(), kind: SourceKind::Prometheus, auth, parse: None, feed: None, may }
 }
 
 async fn server() -> Server {

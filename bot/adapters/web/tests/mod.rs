@@ -86,7 +86,7 @@ fn parse(source: &'static str) -> super::Parse {
 }
 
 fn source(name: &'static str, kind: SourceKind, auth: Auth) -> Source {
-    Source { name: name.to_owned(), kind, auth, parse: Some(parse(name)), may: None }
+    Source { name: name.to_owned(), kind, auth, parse: Some(parse(name)), feed: None, may: None }
 }
 
 fn keys() -> Keys {

@@ -16,7 +16,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Checkout, Passing, Refused, state::Made};
+use super::{Checkout, Passing, Refused, state::Made, switches::Switch};
 
 const KEY: &str = "idempotency-key";
 
@@ -36,6 +36,21 @@ struct Scale {
     expect: u32,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    to: String,
+    expect: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flag {
+    name: String,
+    on: bool,
+    expect: bool,
+}
+
 pub(super) fn routes(checkout: Checkout) -> Router {
     let counted = (checkout.clone(), Arc::new(AtomicU64::new(0)));
     Router::new()
@@ -43,6 +58,8 @@ pub(super) fn routes(checkout: Checkout) -> Router {
         .route("/deployments", get(deployments).post(deploy))
         .route("/scale", post(scale))
         .route("/restart", post(restart))
+        .route("/region", get(regions).post(move_region))
+        .route("/flags", get(flags).post(flag))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .fallback(unknown)
@@ -120,6 +137,31 @@ async fn restart(Shared(checkout): Shared<Checkout>, headers: HeaderMap) -> Resp
     let now = checkout.now();
     let outcome = checkout.state().restart(key, now);
     answer(outcome, StatusCode::OK, "generation")
+}
+
+async fn regions(Shared(checkout): Shared<Checkout>) -> Json<Value> {
+    Json(checkout.state().switches.regions())
+}
+
+async fn move_region(Shared(checkout): Shared<Checkout>, headers: HeaderMap, body: Json<Move>) -> Response {
+    let Json(Move { to, expect }) = body;
+    switched(&checkout, &headers, &Switch::Region { to, expect }, "active")
+}
+
+async fn flags(Shared(checkout): Shared<Checkout>) -> Json<Value> {
+    Json(checkout.state().switches.flags())
+}
+
+async fn flag(Shared(checkout): Shared<Checkout>, headers: HeaderMap, body: Json<Flag>) -> Response {
+    let Json(Flag { name, on, expect }) = body;
+    switched(&checkout, &headers, &Switch::Flag { name, on, expect }, "on")
+}
+
+fn switched(checkout: &Checkout, headers: &HeaderMap, wanted: &Switch, names: &str) -> Response {
+    let Some(key) = key(headers) else { return needs_key() };
+    let now = checkout.now();
+    let outcome = checkout.state().switch(wanted, key, now);
+    answer(outcome, StatusCode::OK, names)
 }
 
 async fn health(Shared(checkout): Shared<Checkout>) -> Response {

@@ -6,6 +6,7 @@
 
 mod api;
 mod state;
+mod switches;
 
 use std::{
     io,
@@ -107,6 +108,16 @@ impl Checkout {
     /// How many replicas there are.
     pub fn replicas(&self) -> u32 {
         self.state().replicas()
+    }
+
+    /// The region that serves.
+    pub fn region(&self) -> &'static str {
+        self.state().switches.region()
+    }
+
+    /// Whether a feature is on; `None` if there is no such feature.
+    pub fn is_on(&self, flag: &str) -> Option<bool> {
+        self.state().switches.is_on(flag)
     }
 
     /// How it does.

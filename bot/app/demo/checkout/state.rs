@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::switches::{Switch, Switches};
 use crate::domain::time::Time;
 
 /// Requests of every second.
@@ -71,6 +72,20 @@ pub enum Change {
         /// How often it has been restarted, this one included.
         generation: u64,
     },
+    /// Another region serves.
+    Moved {
+        /// The one before.
+        from: String,
+        /// The one after.
+        to: String,
+    },
+    /// A feature was switched.
+    Flagged {
+        /// Its flag.
+        name: String,
+        /// Whether it is on.
+        on: bool,
+    },
 }
 
 /// Why a change was refused.
@@ -104,6 +119,7 @@ pub(super) struct State {
     keys: BTreeMap<String, Remembered>,
     effects: Vec<Effect>,
     traffic: Traffic,
+    pub(super) switches: Switches,
 }
 
 /// Requests served until a moment.
@@ -130,6 +146,7 @@ impl State {
             keys: BTreeMap::new(),
             effects: Vec::new(),
             traffic: Traffic { until: now, good: 0.0, failed: 0.0 },
+            switches: Switches::default(),
         }
     }
 
@@ -232,6 +249,15 @@ impl State {
         self.generation += 1;
         let answer = serde_json::json!({ "generation": self.generation });
         let change = Change::Restarted { generation: self.generation };
+        Ok(self.applied(Some(key), request, answer, Effect { at: now, key: Some(key.to_owned()), change }))
+    }
+
+    pub(super) fn switch(&mut self, wanted: &Switch, key: &str, now: Time) -> Result<Made, Refused> {
+        let request = wanted.request();
+        if let Some(made) = self.repeated(Some(key), &request)? {
+            return Ok(made);
+        }
+        let (change, answer) = self.switches.switch(wanted).map_err(Refused::Moved)?;
         Ok(self.applied(Some(key), request, answer, Effect { at: now, key: Some(key.to_owned()), change }))
     }
 

@@ -117,9 +117,14 @@ impl Changes {
 
 /// What these statements, in this order, do to the alerts that are known. Statements about others begin new ones.
 ///
-/// `known` need only hold the alerts that the statements are about. Folding all at once or one after the other comes to
-/// the same.
-pub fn fold(known: &BTreeMap<AlertKey, Arc<Alert>>, signals: &[Signal], now: Time, settings: &Settings) -> Changes {
+/// Each statement comes with the identity of its alert. `known` need only hold the alerts that the statements are about.
+/// Folding all at once or one after the other comes to the same.
+pub fn fold<'a>(
+    known: &BTreeMap<AlertKey, Arc<Alert>>,
+    signals: impl IntoIterator<Item = (&'a AlertKey, &'a Signal)>,
+    now: Time,
+    settings: &Settings,
+) -> Changes {
     let mut changes = Changes::default();
     for signal in signals {
         take(&mut changes, known, signal, now, settings);
@@ -170,14 +175,13 @@ pub fn after_deafness<'a>(alerts: impl IntoIterator<Item = &'a Arc<Alert>>, now:
 fn take(
     changes: &mut Changes,
     known: &BTreeMap<AlertKey, Arc<Alert>>,
-    signal: &Signal,
+    (key, signal): (&AlertKey, &Signal),
     now: Time,
     settings: &Settings,
 ) {
-    let key = settings.replica_labels.key(&signal.labels);
-    let before = changes.alerts.get(&key).or_else(|| known.get(&key));
+    let before = changes.alerts.get(key).or_else(|| known.get(key));
     let Some(before) = before else {
-        let mut alert = unheard(key, signal, now, settings);
+        let mut alert = unheard(key.clone(), signal, now, settings);
         match signal.says {
             Says::Firing { ends_at } => {
                 let what = fire(&mut alert, signal, ends_at, now, settings);

@@ -32,12 +32,18 @@ fn resolved(starts: i64, ended: i64) -> Signal {
     says("", starts, Says::Resolved { at: Some(at(ended)) })
 }
 
+/// Folds statements, each about the alert that its labels name.
+fn fold_all(known: &BTreeMap<AlertKey, Arc<Alert>>, signals: &[Signal], now: Time, settings: &Settings) -> Changes {
+    let keys: Vec<AlertKey> = signals.iter().map(|signal| settings.replica_labels.key(&signal.labels)).collect();
+    fold(known, keys.iter().zip(signals), now, settings)
+}
+
 /// Plays statements at their minutes; gives what happened and the alert at the end.
 fn play(story: &[(i64, Signal)]) -> (Vec<What>, Arc<Alert>) {
     let mut known = BTreeMap::new();
     let mut told = Vec::new();
     for (minute, signal) in story {
-        let changes = fold(&known, std::slice::from_ref(signal), at(*minute), &Settings::default());
+        let changes = fold_all(&known, std::slice::from_ref(signal), at(*minute), &Settings::default());
         told.extend(changes.list.iter().map(|change| change.what));
         known.extend(changes.alerts);
     }
@@ -123,7 +129,7 @@ fn a_late_resolved_does_not_end_a_newer_episode() {
 
 #[test]
 fn resolved_of_an_unknown_alert_leaves_nothing() {
-    let changes = fold(&BTreeMap::new(), &[resolved(0, 1)], at(2), &Settings::default());
+    let changes = fold_all(&BTreeMap::new(), &[resolved(0, 1)], at(2), &Settings::default());
     assert_eq!(changes.list.iter().map(|change| change.what).collect::<Vec<_>>(), [What::ResolvedUnknown]);
     assert!(changes.alerts.is_empty());
 }
@@ -171,11 +177,11 @@ fn silence_makes_it_stale_and_a_word_brings_it_back() {
     let stale = sweep([&alert], at(301), &settings);
     assert_eq!(stale.list[0].what, What::WentStale);
     assert_eq!(stale.list[0].alert.silent_since(), Some(at(1)));
-    let back = fold(&stale.alerts, &[firing(0)], at(310), &settings);
+    let back = fold_all(&stale.alerts, &[firing(0)], at(310), &settings);
     assert_eq!((back.list[0].what, back.list[0].alert.episode), (What::HeardAgain, 1));
-    let anew = fold(&stale.alerts, &[firing(308)], at(310), &settings);
+    let anew = fold_all(&stale.alerts, &[firing(308)], at(310), &settings);
     assert_eq!((anew.list[0].what, anew.list[0].alert.episode), (What::Refired, 2));
-    let over = fold(&stale.alerts, &[resolved(0, 309)], at(310), &settings);
+    let over = fold_all(&stale.alerts, &[resolved(0, 309)], at(310), &settings);
     assert_eq!((over.list[0].what, over.list[0].alert.resolved_at), (What::Resolved, Some(at(309))));
 }
 
@@ -262,11 +268,11 @@ proptest! {
     fn folding_a_batch_is_folding_one_by_one(story in any_story()) {
         let mut known = BTreeMap::new();
         for (minute, signals) in story {
-            let whole = fold(&known, &signals, at(minute), &settings());
+            let whole = fold_all(&known, &signals, at(minute), &settings());
             let mut single = known.clone();
             let mut list = Vec::new();
             for signal in &signals {
-                let changes = fold(&single, std::slice::from_ref(signal), at(minute), &settings());
+                let changes = fold_all(&single, std::slice::from_ref(signal), at(minute), &settings());
                 list.extend(changes.list);
                 single.extend(changes.alerts);
             }
@@ -284,7 +290,7 @@ proptest! {
             prop_assert!(swept.list.iter().all(|change| change.what != What::Resolved));
             let mut after = known.clone();
             after.extend(swept.alerts.clone());
-            let folded = fold(&after, &signals, at(minute), &settings());
+            let folded = fold_all(&after, &signals, at(minute), &settings());
             after.extend(folded.alerts.clone());
             for (key, alert) in &after {
                 let mut told = swept.list.iter().chain(&folded.list).filter(|change| change.alert.key == *key).peekable();
@@ -314,7 +320,7 @@ proptest! {
         let mut known = BTreeMap::new();
         let mut end = 0;
         for (minute, signals) in story {
-            known.extend(fold(&known, &signals, at(minute), &settings()).alerts);
+            known.extend(fold_all(&known, &signals, at(minute), &settings()).alerts);
             end = minute;
         }
         known.extend(sweep(known.clone().values(), at(end + later), &settings()).alerts);

@@ -18,13 +18,13 @@ fn a_whole_review() {
 
     ## Header
 
-    - Severity: `SEV3` [INC-7#30], at its worst `SEV2` [INC-7#30]
-    - Phase: `resolved` [INC-7#31]
+    - Severity: `SEV3` [INC-7#31], at its worst `SEV2` [INC-7#31]
+    - Phase: `resolved` [INC-7#32]
     - Service: `checkout` [INC-7#1]
     - Environment: `production` [INC-7#1]
     - Lead: `bo` [INC-7#26]
 
-    > Drafted from 31 entries up to [INC-7#31], whose hash is `(hash)`.
+    > Drafted from 32 entries up to [INC-7#32], whose hash is `(hash)`.
 
     ## Summary
 
@@ -40,7 +40,7 @@ fn a_whole_review() {
     ## Impact
 
     - From beginning to end (mitigated − started = 03:14:00 − 03:09:20): at least 4 min 40 s [INC-7#22] [INC-7#1]
-    - 2026-11-23 03:17:03 UTC, bo: lowered the severity from `SEV2` to `SEV3` [INC-7#30]
+    - 2026-11-23 03:17:03 UTC, bo: lowered the severity from `SEV2` to `SEV3` [INC-7#31]
     - How many people and requests were affected: unknown
 
     > Who noticed, what could they not do, how many were they, and was any data lost or wrong?
@@ -74,10 +74,11 @@ fn a_whole_review() {
 
     > Near in time, not a cause.
 
+    - 2026-11-23 03:16:50 UTC, firewarden: noted a merge of `checkout` at `2026-11-23 03:16:45 UTC`, by `ana`: `#9 Faster carts` (near in time, not a cause) [INC-7#27]
     - 2026-11-23 03:10:02 UTC: `what is live` of RUN-1 read a version: `since` = `2026-11-23T03:05:00Z`, `version` = `v42` [INC-7#7] [INC-7#8]
     - 2026-11-23 03:10:03 UTC: `what was good` of RUN-1 read a version: `version` = `v41` [INC-7#9] [INC-7#10]
     - 2026-11-23 03:10:55 UTC: `roll back` of RUN-1 made a change: `id` = `12`, `version` = `v41` [INC-7#16] [INC-7#17]
-    - Merges, configuration changes and changes by others: unknown
+    - Changes that nobody reports: unknown
 
     ## Response
 
@@ -126,7 +127,7 @@ fn a_whole_review() {
 
     - 2026-11-23 03:15:00 UTC, RUN-1: set `mitigated` to `2026-11-23 03:14:00 UTC`, confirmed `2026-11-23 03:15:00 UTC` [INC-7#22]
     - 2026-11-23 03:15:20 UTC, firewarden: moved it from `investigating` to `monitoring` (`alerts_cleared`) [INC-7#25]
-    - 2026-11-23 03:35:00 UTC, firewarden: moved it from `monitoring` to `resolved` (`quiet`) [INC-7#31]
+    - 2026-11-23 03:35:00 UTC, firewarden: moved it from `monitoring` to `resolved` (`quiet`) [INC-7#32]
 
     ## Timeline
 
@@ -158,12 +159,13 @@ fn a_whole_review() {
     - 03:15:20 source prometheus: reported that `CheckoutErrorRate` cleared at `2026-11-23 03:15:10 UTC`: `{alertname="CheckoutErrorRate", env="production", service="checkout"}` (by the source's clock 2026-11-23 03:15:00 UTC) [INC-7#24]
     - 03:15:20 firewarden: moved it from `investigating` to `monitoring` (`alerts_cleared`) [INC-7#25]
     - 03:16:40 bo: gave the role `lead` to `bo` [INC-7#26]
-    - 03:17:00 bo: noted: The new cache key was not in the load test [INC-7#27]
-    - 03:17:01 bo: noted: action: Put the cache key into the load test owner:bo due:2026-12-01 [INC-7#28]
-    - 03:17:02 bo: noted: action: Alert earlier [INC-7#29]
-    - 03:17:03 bo: lowered the severity from `SEV2` to `SEV3` [INC-7#30]
-    - … 17 min 57 s without an entry [INC-7#30] [INC-7#31]
-    - 03:35:00 firewarden: moved it from `monitoring` to `resolved` (`quiet`) [INC-7#31]
+    - 03:16:50 firewarden: noted a merge of `checkout` at `2026-11-23 03:16:45 UTC`, by `ana`: `#9 Faster carts` (near in time, not a cause) [INC-7#27]
+    - 03:17:00 bo: noted: The new cache key was not in the load test [INC-7#28]
+    - 03:17:01 bo: noted: action: Put the cache key into the load test owner:bo due:2026-12-01 [INC-7#29]
+    - 03:17:02 bo: noted: action: Alert earlier [INC-7#30]
+    - 03:17:03 bo: lowered the severity from `SEV2` to `SEV3` [INC-7#31]
+    - … 17 min 57 s without an entry [INC-7#31] [INC-7#32]
+    - 03:35:00 firewarden: moved it from `monitoring` to `resolved` (`quiet`) [INC-7#32]
 
     > Fill a marked silence with `/incident note`, or say here what happened in it.
 
@@ -200,10 +202,10 @@ fn a_whole_review() {
 
     ## Action items
 
-    - [ ] “Put the cache key into the load test”, owner: bo, due: 2026-12-01 [INC-7#28]
+    - [ ] “Put the cache key into the load test”, owner: bo, due: 2026-12-01 [INC-7#29]
 
     > Write each as `- [ ] what, owner: who, due: 2026-12-01`, here or during an incident as `/incident note text:"action: what owner:who due:2026-12-01"`.
-    > - “Alert earlier” lacks owner and due date [INC-7#29]
+    > - “Alert earlier” lacks owner and due date [INC-7#30]
 
     ## Related incidents
 
@@ -219,7 +221,7 @@ fn a_whole_review() {
 
     ## Draft quality
 
-    - 17 min 57 s without an entry while it was open [INC-7#30] [INC-7#31]
+    - 17 min 57 s without an entry while it was open [INC-7#31] [INC-7#32]
     - The message of 2026-11-23 03:10:00 UTC to `ops` was delivered after 1 min 35 s [POST-2]
 
     ## Supporting material

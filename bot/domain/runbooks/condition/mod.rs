@@ -12,7 +12,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use cel::{Context, Env, IdedExpr, Value as Cel, objects::Key, parser::PrattParser};
+use cel::{
+    Context, Env, IdedExpr, Value as Cel,
+    common::ast::{CallExpr, Expr},
+    objects::Key,
+    parser::PrattParser,
+};
 use serde_json::Value;
 
 use self::facts::Facts;
@@ -139,6 +144,8 @@ impl Condition {
         if facts.loops > MOST_LOOPS || facts.loops_within > 2 || facts.sums > MOST_SUMS {
             return Err(refused("a condition has at most 4 loops, 2 of them nested, and 16 sums"));
         }
+        let mut expression = expression;
+        measured(&mut expression);
         Ok(Self {
             text: text.to_owned(),
             expression,
@@ -219,6 +226,31 @@ pub fn holds(text: &str, scope: &Scope) -> Result<bool, ConditionError> {
 /// Reads an expression and gives its value.
 pub fn evaluate(text: &str, scope: &Scope) -> Result<Value, ConditionError> {
     read(text)?.evaluate(scope)
+}
+
+/// Reads what is compared with a length of time or a moment as one, for values are plain texts: so `live.age <
+/// duration('2h')` means what people who write it mean. A text that is none is an error, as everything else that is missing.
+fn measured(expression: &mut IdedExpr) {
+    const COMPARISONS: [&str; 6] = ["_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"];
+    if let Expr::Comprehension(each) = &mut expression.expr {
+        let parts = [&mut each.iter_range, &mut each.loop_cond, &mut each.loop_step, &mut each.result];
+        return parts.into_iter().for_each(measured);
+    }
+    let Expr::Call(call) = &mut expression.expr else { return };
+    call.args.iter_mut().for_each(measured);
+    if !COMPARISONS.contains(&call.func_name.as_str()) {
+        return;
+    }
+    let function = call.args.iter().find_map(|side| {
+        let Expr::Call(measure) = &side.expr else { return None };
+        matches!(measure.func_name.as_str(), "duration" | "timestamp").then(|| measure.func_name.clone())
+    });
+    let Some(function) = function else { return };
+    for side in call.args.iter_mut().filter(|side| matches!(side.expr, Expr::Ident(_) | Expr::Select(_))) {
+        let plain = std::mem::replace(&mut side.expr, Expr::Unspecified);
+        let args = vec![IdedExpr { id: side.id, expr: plain }];
+        side.expr = Expr::Call(CallExpr { func_name: function.clone(), target: None, args });
+    }
 }
 
 fn read(text: &str) -> Result<Condition, ConditionError> {

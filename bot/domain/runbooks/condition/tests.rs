@@ -129,3 +129,21 @@ proptest! {
         drop(holds(&text, &scope()));
     }
 }
+
+#[test]
+fn what_is_compared_with_a_length_or_a_moment_is_read_as_one() {
+    let live = json!({ "age": "51h20m0s", "since": "2026-11-23T02:50:00Z", "version": "v42", "none": null });
+    let scope = Scope::new().with("live", live.clone()).with("all", json!([live]));
+    for (text, answer) in [
+        ("live.age < duration('52h')", Some(true)),
+        ("duration('52h') < live.age", Some(false)),
+        ("!(live.age >= duration('50h')) || mode == 'x'", None),
+        ("live.age > duration('1h') && live.since < timestamp('2026-11-23T03:00:00Z')", Some(true)),
+        ("all.exists(one, one.age > duration('51h'))", Some(true)),
+        ("live.version < duration('1h')", None),
+        ("live.none < duration('1h')", None),
+        ("live.gone < duration('1h')", None),
+    ] {
+        assert_eq!(holds(text, &scope).ok(), answer, "{text}");
+    }
+}

@@ -3,7 +3,10 @@
 //! A run reads only its plan, so an edited file never changes a run in flight. Everything is resolved that can be
 //! without values; templates and conditions are kept as text and were compiled once by the check.
 
+mod guards;
 mod step;
+mod tree;
+mod trigger;
 mod uses;
 
 use std::time::Duration;
@@ -13,7 +16,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    alerts::{labels::Labels, matchers::Matcher},
     duration,
     runbooks::{
         actions::{self, Kind},
@@ -22,7 +24,10 @@ use crate::domain::{
     },
 };
 
-pub use step::{Call, Class, Handling, Mark, Probe, Retry, Step, Until};
+pub use guards::{Breaker, Concurrency, Cooldown, Counted, Guards, MaxRuns, StillFiring, WhenBusy};
+pub use step::{Branch, Call, Class, ForEach, Group, Handling, Mark, Probe, Retry, Step, Until};
+pub use tree::{is_main, lanes_of, named, template_of};
+pub use trigger::{After, OnCommand, OnIncident, OnRun, Operation, RunEnd, Trigger};
 
 /// A checked runbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +52,54 @@ pub struct Plan {
     pub approval: Option<Approval>,
     /// What it does, in order.
     pub steps: Vec<Step>,
+    /// How long a run may take; then it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::option")]
+    pub timeout: Option<Duration>,
+    /// What follows a failure.
+    #[serde(default, skip_serializing_if = "OnFailure::is_nothing")]
+    pub on_failure: OnFailure,
+    /// What follows every end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finally: Vec<Step>,
+    /// When what was done is taken back after a failure.
+    #[serde(default, skip_serializing_if = "WhenUndone::is_asked")]
+    pub undo: WhenUndone,
+    /// Expressions that give what a run of it hands back to the run that started it.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub outputs: std::collections::BTreeMap<String, String>,
+}
+
+/// What follows a failure, once in a run. A step of it that fails does not keep the others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OnFailure {
+    /// If nothing was changed yet; then the run ends.
+    pub before_mutation: Vec<Step>,
+    /// If something was changed; then the run is held, or undone.
+    pub after_mutation: Vec<Step>,
+}
+
+impl OnFailure {
+    fn is_nothing(&self) -> bool {
+        self.before_mutation.is_empty() && self.after_mutation.is_empty()
+    }
+}
+
+/// When what a run did is taken back after a failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUndone {
+    /// When somebody wants it.
+    #[default]
+    Asked,
+    /// By itself.
+    Auto,
+}
+
+impl WhenUndone {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_asked(&self) -> bool {
+        *self == WhenUndone::Asked
+    }
 }
 
 /// How far a runbook goes by itself. The order is by freedom.
@@ -69,23 +122,6 @@ impl Mode {
             Mode::Ask => "ask",
             Mode::Auto => "auto",
         }
-    }
-}
-
-/// What starts a runbook.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trigger {
-    /// Matchers, all of which an alert's labels must satisfy, in Alertmanager's syntax; none if alerts do not start it.
-    pub alert: Option<Vec<String>>,
-    /// Whether people may start it from chat.
-    pub chat: bool,
-}
-
-impl Trigger {
-    /// Whether an alert with these labels starts the runbook.
-    pub fn fires_on(&self, labels: &Labels) -> bool {
-        let meets = |text: &String| Matcher::parse(text).is_ok_and(|matcher| matcher.matches(labels));
-        self.alert.as_ref().is_some_and(|matchers| !matchers.is_empty() && matchers.iter().all(meets))
     }
 }
 
@@ -177,50 +213,6 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// What must hold before a run starts, and again at every mutating intent where it applies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Guards {
-    /// The alert must still fire.
-    pub still_firing: Option<StillFiring>,
-    /// How long after its last mutation the runbook leaves this target alone.
-    pub cooldown: Option<Cooldown>,
-    /// How often it may mutate this target.
-    pub max_runs: Option<MaxRuns>,
-}
-
-/// How far into a run the alert must still fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StillFiring {
-    /// Until the first mutation has begun.
-    FirstMutation,
-    /// At every mutation.
-    End,
-}
-
-/// The pause after a run that mutated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Cooldown {
-    /// The first pause.
-    #[serde(rename = "for", with = "duration")]
-    pub length: Duration,
-    /// What the pause is multiplied by each time the alert comes back.
-    pub factor: f64,
-    /// The longest pause, at most 24 hours.
-    #[serde(with = "duration")]
-    pub max: Duration,
-}
-
-/// How many runs may mutate one target in a window of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MaxRuns {
-    /// The most runs.
-    pub count: u32,
-    /// The window, looking back from the moment of the mutation.
-    #[serde(with = "duration")]
-    pub per: Duration,
-}
-
 /// The agreement that a run waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
@@ -237,6 +229,8 @@ pub struct Approval {
     /// How long the question stands.
     #[serde(with = "duration")]
     pub expires: Duration,
+    /// A condition under which the question is withdrawn while it stands, and the run goes no further.
+    pub abort_when: Option<String>,
 }
 
 /// Who may answer.
@@ -265,11 +259,6 @@ impl Plan {
         hex::encode(Sha256::digest(canonical(&value).as_bytes()))
     }
 
-    /// The step with this path.
-    pub fn step(&self, path: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.path == path)
-    }
-
     /// What the run mutates, with the inputs of this scope.
     pub fn target(&self, scope: &Scope) -> Result<Target, template::RenderError> {
         let service = template::render_text(&self.target.service, scope)?;
@@ -285,13 +274,13 @@ impl Plan {
 
     /// The first step that mutates, if any does.
     pub fn first_mutation(&self) -> Option<&Step> {
-        self.steps.iter().find(|step| !step.reads())
+        self.all_steps().into_iter().find(|step| !step.reads())
     }
 
     /// The names of the secrets that its steps, undos and probes refer to, sorted.
     pub fn secrets(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for step in &self.steps {
+        for step in self.every_step() {
             let others = step.undo.iter().chain(step.probe.as_ref().map(|probe| &probe.call));
             let calls = others.map(|call| (call.action.as_str(), &call.with));
             for (action, with) in std::iter::once((step.action.as_str(), &step.with)).chain(calls) {
@@ -362,7 +351,7 @@ fn secrets_in(value: &Value, names: &mut Vec<String>) {
 }
 
 /// JSON with the keys of every object in order, so that equal values have equal text.
-fn canonical(value: &Value) -> String {
+pub fn canonical(value: &Value) -> String {
     match value {
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(canonical).collect();

@@ -33,13 +33,70 @@ pub struct Step {
     pub undo: Option<Call>,
     /// How to find out whether it happened.
     pub probe: Option<Probe>,
+    /// How much it touches, for budgets: expressions that give `pods` and `percent`.
+    pub touches: std::collections::BTreeMap<String, String>,
     /// The milestone that its success sets.
     pub marks: Option<Mark>,
     /// The name under which later steps read its output.
     pub output: Option<String>,
+    /// The steps within it, if it is there to hold some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+}
+
+/// Steps within a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Branches that go on side by side; what follows waits for all of them.
+    Parallel(Vec<Branch>),
+    /// The same steps for each item of a list.
+    ForEach(ForEach),
+}
+
+/// One branch of several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Its name, which is part of the paths of its steps.
+    pub name: String,
+    /// What it does, in order.
+    pub steps: Vec<Step>,
+}
+
+/// The same steps for each item of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForEach {
+    /// The expression that gives the list; it is looked at once, when the step begins.
+    pub items: String,
+    /// The name under which the steps read their item.
+    pub name: String,
+    /// How many items are worked on at the same time.
+    pub concurrency: u32,
+    /// What is done for each item, in order.
+    pub steps: Vec<Step>,
 }
 
 impl Step {
+    /// The same step at this place of the journal: one of several lanes that it is done in.
+    #[must_use]
+    pub fn placed(&self, path: &str) -> Step {
+        Step { path: path.to_owned(), ..self.clone() }
+    }
+
+    /// The steps directly within it, of all its lanes.
+    pub fn within(&self) -> Vec<&Step> {
+        match &self.group {
+            None => Vec::new(),
+            Some(Group::Parallel(branches)) => branches.iter().flat_map(|branch| &branch.steps).collect(),
+            Some(Group::ForEach(each)) => each.steps.iter().collect(),
+        }
+    }
+
+    /// Whether it, or a step within it, changes something outside.
+    pub fn changes(&self) -> bool {
+        !self.reads() || self.within().into_iter().any(Step::changes)
+    }
+
     /// Whether the step changes nothing outside.
     pub fn reads(&self) -> bool {
         matches!(self.class, Class::Reads)
@@ -81,6 +138,8 @@ pub struct Until {
     /// When the step fails if it never held, counted from its first look.
     #[serde(with = "duration")]
     pub timeout: Duration,
+    /// Whether it does not fail then by itself: what was measured decides, and people do if nothing could be.
+    pub asks: bool,
 }
 
 /// How failed attempts are repeated.
@@ -135,6 +194,9 @@ pub struct Probe {
     pub settle: Duration,
     /// The condition over `output`, the look's own output, that says it happened.
     pub found: String,
+    /// The condition over `output` that says it happened and did not succeed; without one, what happened succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// Conditions over `output` that give the step's output if it happened; none leaves it empty.
     pub output: std::collections::BTreeMap<String, String>,
 }

@@ -175,7 +175,7 @@ impl store::Decision for CountRuns {
 
     async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
         let mut context = Context { tx, now: self.now, rules: &self.rules, told: None };
-        super::decide::count_runs(&mut context, IncidentId(1), self.change).await
+        super::decide::count_runs(&mut context, IncidentId(1), self.change).await.map(drop)
     }
 }
 

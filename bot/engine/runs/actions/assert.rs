@@ -20,16 +20,14 @@ pub(in crate::engine::runs) async fn begin(
 ) -> store::Result<Went> {
     let outcome = match broken(&record.with, scope) {
         None => Outcome::Done(Value::Null),
-        Some(why) => Outcome::Failed { why, may_have_changed: false },
+        Some(why) => Outcome::Refused(why),
     };
-    case.note(record.clone()).await?;
-    let record = case.journal.at(&record.key).cloned().unwrap_or(record);
-    finish::ended(case, step, record, outcome).await?;
+    finish::at_once(case, step, record, outcome).await?;
     Ok(Went::On)
 }
 
 /// The first condition that does not hold, with the reason that the runbook gives for it.
-fn broken(with: &Value, scope: &Scope) -> Option<String> {
+pub(in crate::engine::runs) fn broken(with: &Value, scope: &Scope) -> Option<String> {
     let single = [with.clone()];
     let claims = with.as_array().map_or(single.as_slice(), Vec::as_slice);
     claims.iter().find_map(|claim| {

@@ -19,6 +19,10 @@ pub(super) fn outcome(outcome: Outcome, secrets: &[SecretString]) -> Outcome {
     match outcome {
         Outcome::Done(output) => Outcome::Done(bounded(tree(&output, secrets))),
         Outcome::Failed { why, may_have_changed } => Outcome::Failed { why: error(why), may_have_changed },
+        Outcome::Unsuccessful { why, made } => {
+            Outcome::Unsuccessful { why: error(why), made: bounded(tree(&made, secrets)) }
+        }
+        Outcome::Refused(why) => Outcome::Refused(error(why)),
         Outcome::Unknown(why) => Outcome::Unknown(error(why)),
         Outcome::Halted => Outcome::Halted,
     }

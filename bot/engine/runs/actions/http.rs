@@ -16,7 +16,7 @@ pub(super) fn act<'a>(ports: &'a Ports, work: &'a Work) -> BoxFuture<'a, Outcome
     Box::pin(async move {
         match request(ports, work) {
             Ok(request) => outcome(work, ports.http.send(request).await, &ports.secrets.known()),
-            Err(why) => Outcome::Failed { why, may_have_changed: false },
+            Err(why) => Outcome::Refused(why),
         }
     })
 }
@@ -68,8 +68,10 @@ fn outcome(work: &Work, sent: HttpOutcome, secrets: &[SecretString]) -> Outcome 
     }
     let why = format!("answered {status}: {}", tail(&clean::text(&body, secrets)));
     match status {
+        // It has no time for it now. https://www.rfc-editor.org/rfc/rfc6585#section-4
+        425 | 429 => Outcome::Failed { why, may_have_changed: false },
         // It said that it does not do it.
-        400..=407 | 409..=499 => Outcome::Failed { why, may_have_changed: false },
+        400..=407 | 409..=499 => Outcome::Refused(why),
         // It gave up waiting for the request, or does not know itself.
         408 | 500.. => Outcome::Unknown(why),
         _ => Outcome::Failed { why, may_have_changed: true },

@@ -7,7 +7,13 @@ pub(super) mod announce;
 pub(super) mod ask;
 pub(super) mod assert;
 mod clean;
+pub(super) mod deployments;
+mod github;
 mod http;
+pub(super) mod incident_update;
+mod kubernetes;
+pub(super) mod prometheus;
+pub(super) mod set;
 mod shell;
 pub(super) mod wait;
 
@@ -17,6 +23,7 @@ use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use self::deployments::Ask;
 use super::{Outcome, Ports, Work};
 use crate::domain::{
     duration,
@@ -33,6 +40,8 @@ pub struct Action {
 #[derive(Clone, Copy)]
 enum Does {
     Inside(Inside),
+    /// Reaches the world, and what comes of it is a deployment for the ledger.
+    Deploys(for<'a> fn(&'a Ports, &'a Work) -> BoxFuture<'a, Outcome>),
     Outside(for<'a> fn(&'a Ports, &'a Work) -> BoxFuture<'a, Outcome>),
 }
 
@@ -43,6 +52,10 @@ pub(super) enum Inside {
     Assert,
     Ask,
     Announce,
+    Set,
+    Runbook,
+    IncidentUpdate,
+    Ledger(deployments::Ask),
 }
 
 /// Every action there is.
@@ -53,6 +66,34 @@ pub static ACTIONS: &[Action] = &[
     Action { name: "assert", does: Does::Inside(Inside::Assert) },
     Action { name: "ask", does: Does::Inside(Inside::Ask) },
     Action { name: "announce", does: Does::Inside(Inside::Announce) },
+    Action { name: "set", does: Does::Inside(Inside::Set) },
+    Action { name: "runbook", does: Does::Inside(Inside::Runbook) },
+    Action { name: "incident.update", does: Does::Inside(Inside::IncidentUpdate) },
+    Action { name: "kubernetes.read", does: Does::Outside(kubernetes::read::act) },
+    Action { name: "kubernetes.scale", does: Does::Outside(kubernetes::scale::act) },
+    Action { name: "kubernetes.rollout_undo", does: Does::Outside(kubernetes::rollout_undo::act) },
+    Action { name: "kubernetes.rollout_restart", does: Does::Outside(kubernetes::rollout_restart::act) },
+    Action { name: "kubernetes.wait_rollout", does: Does::Outside(kubernetes::wait_rollout::act) },
+    Action { name: "kubernetes.cordon", does: Does::Outside(kubernetes::cordon::act) },
+    Action { name: "kubernetes.drain", does: Does::Outside(kubernetes::drain::act) },
+    Action { name: "prometheus.query", does: Does::Outside(prometheus::query::act) },
+    Action { name: "prometheus.wait", does: Does::Outside(prometheus::wait::act) },
+    Action { name: "deployments.live", does: Does::Inside(Inside::Ledger(Ask::Live)) },
+    Action { name: "deployments.last_good", does: Does::Inside(Inside::Ledger(Ask::LastGood)) },
+    Action { name: "deployments.ban", does: Does::Inside(Inside::Ledger(Ask::Ban)) },
+    Action { name: "deployments.unban", does: Does::Inside(Inside::Ledger(Ask::Unban)) },
+    Action { name: "github.deploy", does: Does::Deploys(github::deploy::act) },
+    Action { name: "github.find_deployment", does: Does::Outside(github::find_deployment::act) },
+    Action { name: "github.dispatch_workflow", does: Does::Outside(github::dispatch_workflow::act) },
+    Action { name: "github.find_workflow_run", does: Does::Outside(github::find_workflow_run::act) },
+    Action { name: "github.rerun_workflow", does: Does::Outside(github::rerun_workflow::act) },
+    Action { name: "github.revert_pull_request", does: Does::Outside(github::revert_pull_request::act) },
+    Action { name: "github.find_pull_request", does: Does::Outside(github::find_pull_request::act) },
+    Action { name: "github.create_issue", does: Does::Outside(github::create_issue::act) },
+    Action { name: "github.find_issue", does: Does::Outside(github::find_issue::act) },
+    Action { name: "github.comment", does: Does::Outside(github::comment::act) },
+    Action { name: "github.find_comment", does: Does::Outside(github::find_comment::act) },
+    Action { name: "github.compare", does: Does::Outside(github::compare::act) },
 ];
 
 /// The most bytes that are kept of what an action answers.
@@ -70,15 +111,20 @@ impl Action {
     pub(super) fn inside(&self) -> Option<Inside> {
         match self.does {
             Does::Inside(inside) => Some(inside),
-            Does::Outside(_) => None,
+            Does::Outside(_) | Does::Deploys(_) => None,
         }
+    }
+
+    /// Whether what comes of it is a deployment for the ledger.
+    pub(super) fn deploys(&self) -> bool {
+        matches!(self.does, Does::Deploys(_))
     }
 }
 
 /// Makes an effect, once, and tells what is known of it. What it answers is bounded and cleared of secrets.
 pub(super) async fn act(ports: &Ports, work: &Work) -> Outcome {
     let does = named(&work.action).map(|action| action.does);
-    let Some(Does::Outside(act)) = does else {
+    let Some(Does::Outside(act) | Does::Deploys(act)) = does else {
         let why = format!("`{}` is not an action that reaches out", work.action);
         return Outcome::Failed { why, may_have_changed: false };
     };
@@ -87,6 +133,11 @@ pub(super) async fn act(ports: &Ports, work: &Work) -> Outcome {
         Err(_) => Outcome::Unknown("no answer came in time".to_owned()),
     };
     clean::outcome(outcome, &ports.secrets.known())
+}
+
+/// The same text without secrets.
+pub(super) fn without_secrets(text: &str, secrets: &[SecretString]) -> String {
+    clean::text(text, secrets)
 }
 
 /// The text of a field, if it has one.
@@ -155,7 +206,11 @@ fn with_secrets(ports: &Ports, tree: &Value) -> Result<Value, String> {
 
 /// What `extract` names, read from this scope; none if the step names nothing.
 fn extracted(with: &Value, scope: &Scope) -> Option<Result<Value, String>> {
-    let names = with.get("extract")?.as_object()?;
+    Some(evaluated(with.get("extract")?.as_object()?, scope))
+}
+
+/// The values of names with expressions.
+pub(super) fn evaluated(names: &Map<String, Value>, scope: &Scope) -> Result<Value, String> {
     let values: Result<Map<String, Value>, String> = names
         .iter()
         .map(|(name, text)| {
@@ -164,7 +219,7 @@ fn extracted(with: &Value, scope: &Scope) -> Option<Result<Value, String>> {
             Ok((name.clone(), value))
         })
         .collect();
-    Some(values.map(Value::Object))
+    values.map(Value::Object)
 }
 
 /// The outcome of an effect that happened: its output, or why its output is not what the runbook expects.

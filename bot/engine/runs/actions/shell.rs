@@ -16,7 +16,7 @@ pub(super) fn act<'a>(ports: &'a Ports, work: &'a Work) -> BoxFuture<'a, Outcome
     Box::pin(async move {
         match program(ports, work) {
             Ok(program) => outcome(work, ports.programs.run(program).await, &ports.secrets.known()),
-            Err(why) => Outcome::Failed { why, may_have_changed: false },
+            Err(why) => Outcome::Refused(why),
         }
     })
 }

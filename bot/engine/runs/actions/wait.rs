@@ -2,7 +2,7 @@
 
 use super::length;
 use crate::{
-    domain::runs::{Reason, RunState, StepRecord},
+    domain::runs::{Reason, StepRecord},
     engine::runs::{
         advance::{self, Went},
         case::Case,
@@ -13,11 +13,10 @@ use crate::{
 pub(in crate::engine::runs) async fn begin(case: &mut Case<'_, '_>, mut record: StepRecord) -> store::Result<Went> {
     let length = match length(&record.with, "for") {
         Ok(length) => length,
-        Err(why) => return advance::fail(case, Reason::NoValue, &record.key.path, &why).await,
+        Err(why) => return Ok(advance::fail(Reason::NoValue, &record.key.path, &why)),
     };
     let due = case.now() + length;
     record.due_at = Some(due);
     case.note(record).await?;
-    case.rest(RunState::Waiting, Some(due)).await?;
-    Ok(Went::Rests)
+    Ok(Went::On)
 }

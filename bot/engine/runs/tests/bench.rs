@@ -26,9 +26,11 @@ use crate::{
     },
     engine::{
         self, Refusal, Rules,
-        ports::{Http, HttpAnswer, HttpOutcome, HttpRequest, Program, ProgramOutcome, Programs, Secrets},
+        ports::{
+            Http, HttpAnswer, HttpOutcome, HttpRequest, Metrics, Program, ProgramOutcome, Programs, Sample, Secrets,
+        },
         rules::People,
-        runs::{Answer, Input, Outcome, Ports, Settings, Step, Work, actions},
+        runs::{Answer, Going, Input, Outcome, Ports, Settings, Step, Taken, actions},
         trial::Trial,
     },
     store::{self, runs, timeline, timers},
@@ -133,6 +135,13 @@ impl Programs for World {
     async fn end(&self, _key: &str) {}
 }
 
+#[async_trait]
+impl Metrics for World {
+    async fn query(&self, _: Option<&str>, query: &str, _: Duration) -> Result<Vec<Sample>, String> {
+        panic!("nobody measures {query}")
+    }
+}
+
 impl Secrets for World {
     fn find(&self, name: &str) -> Result<SecretString, String> {
         match name {
@@ -159,7 +168,7 @@ pub(super) fn plan(text: &str) -> Plan {
     runbooks::read(Path::new("test.yaml"), text.as_bytes()).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-pub(super) fn rules(runbooks: &[&str]) -> Rules {
+pub(in crate::engine::runs) fn rules(runbooks: &[&str]) -> Rules {
     let plans = runbooks.iter().map(|text| plan(text)).map(|plan| (plan.name.clone(), Arc::new(plan)));
     let person =
         |name: &str, roles: &[&str]| (PersonId(name.to_owned()), roles.iter().map(|role| (*role).to_owned()).collect());
@@ -183,6 +192,8 @@ pub(super) struct Bench {
     pub(super) ports: Ports,
     /// What the chief says while the effect with this number (from 0) is being made.
     pub(super) meanwhile: Option<(usize, &'static str)>,
+    /// What is said to have come of the next effect, which is not made then.
+    pub(super) said: Option<Outcome>,
     owner: u32,
 }
 
@@ -210,13 +221,18 @@ impl Bench {
         };
         let world = Arc::new(World { service: Mutex::new(service), halt_file: AtomicBool::new(false) });
         let seen = Arc::clone(&world);
+        let trial = Trial::new(rules).await;
         let ports = Ports {
             http: Arc::clone(&world) as Arc<dyn Http>,
             programs: Arc::clone(&world) as Arc<dyn Programs>,
+            metrics: Arc::clone(&world) as Arc<dyn Metrics>,
             secrets: Arc::clone(&world) as Arc<dyn Secrets>,
+            clusters: BTreeMap::new(),
+            code_host: None,
+            clock: Arc::clone(trial.engine.clock()),
             is_halt_file_there: Arc::new(move || seen.halt_file.load(Ordering::SeqCst)),
         };
-        Self { trial: Trial::new(rules).await, world, ports, meanwhile: None, owner: 1 }
+        Self { trial, world, ports, meanwhile: None, said: None, owner: 1 }
     }
 
     /// A run whose plan cannot be read any more, as if an older version had written it.
@@ -224,7 +240,7 @@ impl Bench {
         self.trial.engine.store().decide(Spoil(RunId(id))).await.unwrap();
     }
 
-    async fn submit(&self, input: Input) -> Answer {
+    pub(super) async fn submit(&self, input: Input) -> Answer {
         let engine::Answer::Run(answer) = self.trial.engine.submit(engine::Input::Run(input)).await.unwrap() else {
             panic!("a worker was not answered")
         };
@@ -270,17 +286,28 @@ impl Bench {
                 self.trial.engine.submit(engine::Input::Due(timer.clone())).await.unwrap();
             }
             let owner = format!("worker-{}", self.owner);
-            let Answer::Runs(taken) = self.submit(Input::Claim { owner: owner.clone() }).await else { panic!() };
+            let is_halt_file_there = (self.ports.is_halt_file_there)();
+            let claim = Input::Claim { owner: owner.clone(), begins: true, is_halt_file_there };
+            let Answer::Taken(taken) = self.submit(claim).await else { panic!() };
             if taken.is_empty() && due.is_empty() {
                 return None;
             }
-            for (run, epoch) in taken {
-                let mut outcome = None;
-                while let Some(work) = self.step(run, epoch, &owner, outcome.take()).await {
+            for Taken { run, epoch, begun } in taken {
+                let mut flights = VecDeque::new();
+                let mut next = match begun {
+                    Some(begun) => begun,
+                    None => self.step(run, epoch, &owner, None).await,
+                };
+                while let Some(going) = next {
+                    flights.extend(going.works);
+                    let Some(work) = flights.pop_front() else { break };
                     if kill == Some((Kill::BeforeActing, effects)) {
                         return Some(effects);
                     }
-                    let came = actions::act(&self.ports, &work).await;
+                    let came = match self.said.take() {
+                        Some(came) => came,
+                        None => actions::act(&self.ports, &work).await,
+                    };
                     if let Some((_, line)) = self.meanwhile.take_if(|(number, _)| *number == effects) {
                         self.says("chief", line).await.unwrap();
                     }
@@ -288,7 +315,7 @@ impl Bench {
                         return Some(effects);
                     }
                     effects += 1;
-                    outcome = Some((work.key.clone(), came));
+                    next = self.step(run, epoch, &owner, Some((work.key.clone(), came))).await;
                 }
             }
         }
@@ -301,11 +328,11 @@ impl Bench {
         epoch: i64,
         owner: &str,
         outcome: Option<(crate::domain::runs::StepKey, Outcome)>,
-    ) -> Option<Box<Work>> {
+    ) -> Option<Going> {
         let is_halt_file_there = (self.ports.is_halt_file_there)();
         let step = Step { run, epoch, owner: owner.to_owned(), outcome, is_halt_file_there };
-        let Answer::Next(work) = self.submit(Input::Step(step)).await else { panic!("a step was not answered") };
-        work
+        let Answer::Next(going) = self.submit(Input::Step(step)).await else { panic!("a step was not answered") };
+        going
     }
 
     /// The process ends and another one starts.

@@ -1,8 +1,14 @@
 //! Decisions of runs over a real file, against a service that remembers what was done to it.
 
-mod bench;
+pub(super) mod bench;
 mod chaos;
+mod children;
+mod ends;
+mod guards;
+mod lanes;
+mod ledger;
 mod people;
 mod plans;
 mod steps;
+mod triggers;
 mod workers;

@@ -1,6 +1,6 @@
 //! Steps: intents, outcomes, doubt, failure, undo, time.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     bench::{Bench, Fate, Kill, rules},
@@ -9,12 +9,13 @@ use super::{
 };
 use crate::{
     domain::{
+        catalog,
         incidents::Milestone,
         runbooks::scope::ROOTS,
         runs::{Event, Pass, Reason, RunState, StepState},
         timeline::{Chain, verify},
     },
-    engine::runs::cards,
+    engine::{Rules, runs::cards},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -224,7 +225,10 @@ async fn every_declared_root_is_there() {
         .collect();
     let body: Vec<String> = paths.iter().enumerate().map(|(at, path)| format!("v{at}: \"{{{{ {path} }}}}\"")).collect();
     let text = TWICE.replace("body: { version: one }", &format!("body: {{ version: one, {} }}", body.join(", ")));
-    let mut bench = Bench::new(rules(&[&text])).await;
+    let catalog = "services: { checkout: { description: d, owner: role:on-call, repository: a/b, dependencies: [], checks: {}, \
+                   environments: { production: { workload: deployment/c, namespace: n, cluster: c } } } }";
+    let catalog = catalog::read(Path::new("services.yaml"), catalog.as_bytes(), |_| Ok(())).unwrap();
+    let mut bench = Bench::new(Rules { catalog: Arc::new(catalog), ..rules(&[&text]) }).await;
     bench.alert("Errors", true).await;
     bench.work().await;
     bench.stands(RunState::Done, None).await;

@@ -11,12 +11,12 @@ use std::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    bench::{Bench, rules},
+    bench::{Bench, Kill, rules},
     plans::TWICE,
 };
 use crate::{
     domain::runs::{Reason, Run, RunState},
-    engine::runs::{Ports, work::work},
+    engine::runs::{Answer, Input, Ports, decide::LEASE, work::work},
 };
 
 /// Starts a worker that is told by this whether the halt file is there; it works as long as the guard lives.
@@ -24,12 +24,36 @@ fn worker(bench: &Bench, is_halt_file_there: impl Fn() -> bool + Send + Sync + '
     let ports = Ports {
         http: Arc::clone(&bench.ports.http),
         programs: Arc::clone(&bench.ports.programs),
+        metrics: Arc::clone(&bench.ports.metrics),
         secrets: Arc::clone(&bench.ports.secrets),
+        clusters: bench.ports.clusters.clone(),
+        code_host: None,
+        clock: Arc::clone(&bench.ports.clock),
         is_halt_file_there: Arc::new(is_halt_file_there),
     };
     let stop = CancellationToken::new();
     tokio::spawn(work(Arc::clone(&bench.trial.engine), Arc::new(ports), stop.clone()));
     stop.drop_guard()
+}
+
+/// A worker that hangs in the middle of an effect may still make it, whoever takes the run over and lets go of it again.
+#[tokio::test]
+async fn a_worker_that_may_still_be_at_work_is_not_forgotten() {
+    let mut bench = Bench::new(rules(&[TWICE])).await;
+    bench.alert("Errors", true).await;
+    // Two are done, and the third is begun by a worker that hangs.
+    assert_eq!(bench.work_until(Some((Kill::BeforeActing, 2))).await, Some(2));
+    bench.trial.clock.pass(LEASE + Duration::from_secs(1));
+    let claim = |owner: &str| Input::Claim { owner: owner.to_owned(), begins: true, is_halt_file_there: false };
+    let Answer::Taken(taken) = bench.submit(claim("hasty")).await else { panic!("a claim was not answered") };
+    let left = taken.iter().map(|taken| (taken.run, taken.epoch)).collect();
+    bench.submit(Input::LetGo { owner: "hasty".to_owned(), runs: left }).await;
+    bench.pass(Duration::from_mins(1)).await;
+    bench.stands(RunState::InDoubt, Some(Reason::InDoubt)).await;
+    assert_eq!(bench.world.service().sent.len(), 2, "nobody sends it again beside the one that hangs");
+    bench.says("ana", "/runbook answer RUN-1 did-not-happen").await.unwrap();
+    bench.work().await;
+    bench.stands(RunState::Done, None).await;
 }
 
 /// Waits until the run rests, and gives it.
@@ -53,10 +77,13 @@ async fn a_run_whose_task_broke_is_taken_up_again() {
     let bench = Bench::new(rules(&[TWICE])).await;
     let looks = AtomicUsize::new(0);
     let _worker = worker(&bench, move || {
-        assert_ne!(looks.fetch_add(1, Ordering::SeqCst), 0, "the first task breaks at once");
+        // It is looked for when the run is taken over, and by its task right before the effect.
+        assert_ne!(looks.fetch_add(1, Ordering::SeqCst), 1, "the first task breaks");
         false
     });
     bench.alert("Errors", true).await;
+    assert_eq!(rests(&bench).await.state, RunState::InDoubt, "what was about to happen may have happened");
+    bench.says("ana", "/runbook answer RUN-1 did-not-happen").await.unwrap();
     assert_eq!(rests(&bench).await.state, RunState::Done);
     assert_eq!(bench.world.service().sent.len(), 3);
 }

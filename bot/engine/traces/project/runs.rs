@@ -46,6 +46,7 @@ impl Scene<'_> {
                     | Event::ApprovalRejected { run, approval }
                     | Event::ApprovalVoided { run, approval, .. }
                     | Event::ApprovalExpired { run, approval }
+                    | Event::ApprovalWithdrawn { run, approval, .. }
                     | Event::QuestionAnswered { run, approval, .. },
                 ) => self.answered(reader, run, approval, entry).await?,
                 Some(Event::StepSettled { run, step, name, happened, .. }) => {

@@ -10,35 +10,18 @@
 )]
 
 mod rig;
+mod world;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use firewarden::{
-    adapters::clock::SystemClock,
-    domain::{
-        people::{Capability, PersonId},
-        runbooks::{self, plan::Mode},
-    },
-    engine::{
-        Rules,
-        ports::{
-            Http, HttpAnswer, HttpOutcome, HttpRequest, Metrics, Program, ProgramOutcome, Programs, Sample, Secrets,
-        },
-        rules::People,
-        runs::{
-            self, Ports,
-            foresee::{self, Asked, World},
-        },
-    },
+    domain::runbooks,
+    engine::runs::foresee::{self, Asked, World},
     store::{Address, ReadOnly, Store},
 };
-use secrecy::SecretString;
 
 /// How many steps the runbook has.
 const STEPS: usize = 50;
@@ -51,7 +34,7 @@ fn main() {
         Store::open(address.clone()).await.unwrap().close().await;
         let store = ReadOnly::open(address).await.unwrap();
         let text = runbook();
-        let (rules, ports) = (rules(&text), ports());
+        let (rules, ports) = (world::rules(&text), world::ports());
         let mut plans = Vec::new();
         let mut files = Vec::new();
         for _ in 0..rounds {
@@ -114,66 +97,4 @@ fn runbook() -> String {
         ));
     }
     text
-}
-
-fn rules(text: &str) -> Rules {
-    let plan = runbooks::read(Path::new("fifty.yaml"), text.as_bytes()).unwrap_or_else(|why| panic!("{why:?}"));
-    let people = People {
-        known: BTreeMap::from([(PersonId("ada".to_owned()), BTreeSet::from(["on-call".to_owned()]))]),
-        roles: BTreeMap::from([("on-call".to_owned(), Capability::Operate)]),
-        ..People::default()
-    };
-    let runbooks = BTreeMap::from([(plan.name.clone(), Arc::new(plan))]);
-    Rules { people, runs: runs::Settings { runbooks, mode: Mode::Auto }, ..Rules::default() }
-}
-
-/// A world that answers everything at once, and is never asked to change anything.
-struct Instantly;
-
-#[async_trait]
-impl Http for Instantly {
-    async fn send(&self, request: HttpRequest) -> HttpOutcome {
-        assert_eq!(request.method, "GET", "a plan changes nothing");
-        let body = b"{\"version\":\"v1\"}".to_vec();
-        HttpOutcome::Answered(HttpAnswer { status: 200, headers: BTreeMap::new(), body, is_cut: false })
-    }
-}
-
-#[async_trait]
-impl Programs for Instantly {
-    async fn run(&self, _: Program) -> ProgramOutcome {
-        ProgramOutcome::NotStarted("there are no programs here".to_owned())
-    }
-
-    async fn end(&self, _: &str) {}
-}
-
-#[async_trait]
-impl Metrics for Instantly {
-    async fn query(&self, _: Option<&str>, _: &str, _: Duration) -> Result<Vec<Sample>, String> {
-        Ok(Vec::new())
-    }
-}
-
-impl Secrets for Instantly {
-    fn find(&self, name: &str) -> Result<SecretString, String> {
-        Err(format!("there is no secret `{name}`"))
-    }
-
-    fn known(&self) -> Vec<SecretString> {
-        Vec::new()
-    }
-}
-
-fn ports() -> Ports {
-    Ports {
-        http: Arc::new(Instantly),
-        programs: Arc::new(Instantly),
-        metrics: Arc::new(Instantly),
-        secrets: Arc::new(Instantly),
-        clusters: BTreeMap::new(),
-        code_host: None,
-        clock: Arc::new(SystemClock),
-        is_halt_file_there: Arc::new(|| false),
-    }
 }

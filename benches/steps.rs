@@ -10,30 +10,24 @@
 )]
 
 mod rig;
+mod world;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use firewarden::{
     adapters::clock::SystemClock,
     domain::{
-        people::{Capability, Person, PersonId},
-        runbooks::{self, plan::Mode},
+        people::{Person, PersonId},
         time::Time,
     },
     engine::{
-        Engine, Rules,
+        Engine,
         chat::{Call, console},
-        ports::{
-            Http, HttpAnswer, HttpOutcome, HttpRequest, Metrics, Program, ProgramOutcome, Programs, Sample, Secrets,
-        },
-        rules::People,
-        runs::{self, Ports},
+        runs,
     },
     store::{Address, Beat, FaultKind, Server, Store},
 };
@@ -77,18 +71,20 @@ async fn row(name: &str, address: &Address, count: usize) {
     }
     let singles = singles(&stores, count).await;
     let stop = CancellationToken::new();
-    let engines: Vec<_> =
-        stores.iter().map(|store| Engine::new(store.clone(), Arc::new(SystemClock), rules())).collect();
+    let engines: Vec<_> = stores
+        .iter()
+        .map(|store| Engine::new(store.clone(), Arc::new(SystemClock), world::rules(&runbook())))
+        .collect();
     for number in 0..count {
         let (command, args) = console::read(&format!("/runbook run runbook:steps inputs:at=t{number}")).unwrap();
-        let caller = Person { id: PersonId("ada".to_owned()), roles: BTreeSet::from(["admin".to_owned()]) };
+        let caller = Person { id: PersonId(world::PERSON.to_owned()), roles: BTreeSet::from([world::ROLE.to_owned()]) };
         let call = Call { caller, args, about: None, source_key: None };
         engines[number % engines.len()].command(command, call).await.unwrap().unwrap();
     }
     let begun = Instant::now();
     let workers: Vec<_> = engines
         .iter()
-        .map(|engine| tokio::spawn(runs::work::work(Arc::clone(engine), Arc::new(ports()), stop.clone())))
+        .map(|engine| tokio::spawn(runs::work::work(Arc::clone(engine), Arc::new(world::ports()), stop.clone())))
         .collect();
     loop {
         let mut reader = stores[0].read().await.unwrap();
@@ -133,7 +129,8 @@ async fn singles(stores: &[Store], callers: usize) -> f64 {
     count as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn rules() -> Rules {
+/// A runbook that asks the world so often.
+fn runbook() -> String {
     let mut text = "name: steps\nmode: auto\ntrigger: { chat: {} }\ninputs:\n  at: { type: text }\n\
                     target: { service: \"{{ at }}\", environment: production }\nsteps:\n"
         .to_owned();
@@ -143,64 +140,7 @@ fn rules() -> Rules {
              timeout: 5s\n    repeat: safe\n"
         ));
     }
-    let plan = runbooks::read(Path::new("steps.yaml"), text.as_bytes()).unwrap_or_else(|why| panic!("{why:?}"));
-    let people = People { roles: BTreeMap::from([("admin".to_owned(), Capability::Administer)]), ..People::default() };
-    let runbooks = BTreeMap::from([(plan.name.clone(), Arc::new(plan))]);
-    Rules {
-        people,
-        default_channel: "incidents".to_owned(),
-        runs: runs::Settings { runbooks, mode: Mode::Auto },
-        ..Rules::default()
-    }
-}
-
-/// A world that does everything at once.
-struct Instantly;
-
-#[async_trait]
-impl Http for Instantly {
-    async fn send(&self, _: HttpRequest) -> HttpOutcome {
-        HttpOutcome::Answered(HttpAnswer { status: 200, headers: BTreeMap::new(), body: Vec::new(), is_cut: false })
-    }
-}
-
-#[async_trait]
-impl Programs for Instantly {
-    async fn run(&self, _: Program) -> ProgramOutcome {
-        ProgramOutcome::NotStarted("there are no programs here".to_owned())
-    }
-
-    async fn end(&self, _: &str) {}
-}
-
-#[async_trait]
-impl Metrics for Instantly {
-    async fn query(&self, _: Option<&str>, _: &str, _: Duration) -> Result<Vec<Sample>, String> {
-        Ok(Vec::new())
-    }
-}
-
-impl Secrets for Instantly {
-    fn find(&self, name: &str) -> Result<SecretString, String> {
-        Err(format!("there is no secret `{name}`"))
-    }
-
-    fn known(&self) -> Vec<SecretString> {
-        Vec::new()
-    }
-}
-
-fn ports() -> Ports {
-    Ports {
-        http: Arc::new(Instantly),
-        programs: Arc::new(Instantly),
-        metrics: Arc::new(Instantly),
-        secrets: Arc::new(Instantly),
-        clusters: BTreeMap::new(),
-        code_host: None,
-        clock: Arc::new(SystemClock),
-        is_halt_file_there: Arc::new(|| false),
-    }
+    text
 }
 
 /// Says something to the server that makes or drops a database.

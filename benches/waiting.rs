@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig::{Running, Target, quantile};
+use rig::{RUNBOOK, Running, Target, quantile};
 
 /// How many runs the others are compared with.
 const FEW: usize = 100;
@@ -35,26 +35,8 @@ const KILLS: usize = 10;
 /// How long anything that comes to pass is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A step that starts a program and is looked for where nobody knows of it, a wait for most, and a program at the end.
-const RUNBOOK: &str = r#"
-name: start
-mode: auto
-trigger:
-  alert:
-    match: ['alertname="Start"']
-inputs:
-  id: { type: text, label: instance }
-target: { service: "{{ id }}", environment: production }
-steps:
-  - name: start it
-    action: shell
-    with: { argv: ["FOLDER/start", "{{ id }}"] }
-    timeout: 10m
-    probe:
-      action: shell
-      with: { argv: ["grep", "-qx", "{{ id }}", "FOLDER/out"], expect_exit: [0, 1] }
-      settle: 1s
-      found: "output.exit == 0"
+/// What comes after the step that starts a program: a wait for most, and a program at the end.
+const MORE: &str = r#"
   - name: wait
     when: "!id.startsWith('cut')"
     action: wait
@@ -80,9 +62,9 @@ fn main() {
 async fn row(count: usize) {
     let target = Target::bot();
     let folder = target.folder.path().display().to_string();
-    target.write("runbooks/start.yaml", &RUNBOOK.replace("FOLDER", &folder));
+    target.write("runbooks/start.yaml", &(RUNBOOK.trim_end().to_owned() + MORE).replace("FOLDER", &folder));
     // What is to be cut off hangs until it is.
-    target.program("echo \"$1\" >> FOLDER/out\ncase \"$1\" in cut*) exec sleep 600 ;; esac");
+    target.program("echo \"$1\" >> FOLDER/out\ncase \"$1\" in cut*) exec sleep 50 ;; esac");
     target.write("go-on", &format!("#!/bin/sh\necho \"$1\" >> {folder}/resumed\n"));
     fs::set_permissions(target.folder.path().join("go-on"), fs::Permissions::from_mode(0o755)).unwrap();
     target.write("out", "");

@@ -322,7 +322,8 @@ severity = { label = "severity", default = "SEV3" }
 runbooks = ["start"]
 "#;
 
-const RUNBOOK: &str = r#"
+/// The runbook of [`Target::bot`].
+pub(crate) const RUNBOOK: &str = r#"
 name: start
 mode: auto
 trigger:

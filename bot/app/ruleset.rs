@@ -21,6 +21,7 @@ use crate::{
         diagnostic::Diagnostic,
         reviews::Templates,
         runbooks::{self, Plan, words},
+        runs::rehearsals,
     },
     engine::{Rules, ports::Secrets, runs},
 };
@@ -196,12 +197,6 @@ fn runbook_files(config: &Config, before: &Ruleset) -> Result<Vec<PathBuf>, Diag
     })
 }
 
-/// Whether it is a file of tests: `NAME.test.yaml`, beside the runbook in `NAME.yaml`.
-pub fn is_of_tests(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    name.ends_with(".test.yaml") || name.ends_with(".test.yml")
-}
-
 /// The runbook files in a folder, by name. Their tests are none.
 ///
 /// # Errors
@@ -209,7 +204,9 @@ pub fn is_of_tests(path: &Path) -> bool {
 pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let is_runbook = |path: &PathBuf| {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        !is_hidden && !is_of_tests(path) && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+        !is_hidden
+            && rehearsals::tested(path).is_none()
+            && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {

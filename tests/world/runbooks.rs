@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use firewarden::domain::runbooks::{self, Plan};
+use firewarden::domain::{
+    runbooks::{self, Plan},
+    runs::rehearsals,
+};
 
 use super::{Config, World, config};
 
@@ -33,7 +36,7 @@ impl Shipped {
     pub(crate) fn all() -> Vec<Self> {
         let mut files: Vec<_> =
             fs::read_dir(config::shipped_runbooks()).unwrap().map(|it| it.unwrap().path()).collect();
-        files.retain(|file| !file.to_string_lossy().ends_with(".test.yaml"));
+        files.retain(|file| rehearsals::tested(file).is_none());
         files.sort();
         let lanes = Self {
             plan: runbooks::read("lanes.yaml".as_ref(), LANES.as_bytes()).unwrap_or_else(|why| panic!("{why:?}")),

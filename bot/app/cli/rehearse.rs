@@ -92,7 +92,7 @@ fn all(config: &Path) -> Result<Vec<PathBuf>, Failure> {
 pub(super) fn of_tests(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(directory)?;
     let mut files: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| ruleset::is_of_tests(path)).collect();
+        entries.flatten().map(|entry| entry.path()).filter(|path| rehearsals::tested(path).is_some()).collect();
     files.sort();
     Ok(files)
 }
@@ -123,8 +123,7 @@ pub(super) fn read(file: &Path) -> Result<Beside, Vec<Diagnostic>> {
 
 /// The runbook that the tests of this file are about.
 fn runbook_of(file: &Path) -> Option<PathBuf> {
-    let name = file.file_name()?.to_str()?;
-    let stem = name.strip_suffix(".test.yaml").or_else(|| name.strip_suffix(".test.yml"))?;
+    let stem = rehearsals::tested(file)?;
     ["yaml", "yml"].iter().map(|ending| file.with_file_name(format!("{stem}.{ending}"))).find(|path| path.is_file())
 }
 

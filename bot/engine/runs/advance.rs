@@ -10,7 +10,8 @@ use crate::{
         people::PersonId,
         runbooks::plan::{Mode, Step},
         runs::{
-            ApprovalState, Event, Hold, Next, Pass, Reason, RunState, Situation, Stage, StepKey, StepState, Verdict,
+            ApprovalState, Event, Hold, Next, Pass, Reason, RunState, Situation, Stage, StepKey, StepRecord, StepState,
+            Verdict,
             guards::Refused,
             next::{self, CHILD},
         },
@@ -156,26 +157,34 @@ async fn wished(case: &mut Case<'_, '_>, found: &[Next], is_file_there: bool) ->
     Ok(Some(Stop::Stand(RunState::Held, Hold { reason, path: None, detail })))
 }
 
+/// Effects whose answer never came to the worker that asked for them: they were not begun, and are begun anew.
+pub(super) async fn take_back(case: &mut Case<'_, '_>, in_hand: &[StepKey]) -> store::Result<()> {
+    let epoch = case.run.epoch;
+    let never_came = handed_out(case, |record| record.epoch == epoch && !in_hand.contains(&record.key));
+    for record in never_came {
+        finish::not_begun(case, record, "the store was in trouble, so it was not begun").await?;
+    }
+    Ok(())
+}
+
+/// Effects that workers were told to make, and of which nothing is known yet.
+fn handed_out(case: &Case<'_, '_>, which: impl Fn(&StepRecord) -> bool) -> Vec<StepRecord> {
+    let open = case.journal.0.iter().filter(|record| record.is_open() && record.action != CHILD);
+    open.filter(|record| record.due_at.is_none() && record.question.is_none() && which(record)).cloned().collect()
+}
+
 /// Effects that an earlier worker had begun: nobody knows of them any more. Reads are simply read anew.
 pub(super) async fn lose(case: &mut Case<'_, '_>, why: &str) -> store::Result<()> {
-    let lost: Vec<_> = case
-        .journal
-        .0
-        .iter()
-        .filter(|record| record.is_open() && record.epoch < case.run.epoch && record.action != CHILD)
-        .filter(|record| record.due_at.is_none() && record.question.is_none())
-        .cloned()
-        .collect();
-    for mut record in lost {
+    let epoch = case.run.epoch;
+    for mut record in handed_out(case, |record| record.epoch < epoch) {
         let step = case.run.plan.step(&record.key.path);
         let reads = step.is_none_or(Step::reads);
-        // A look of an `until` is one of many: losing it does not begin the time anew in which they must succeed.
-        let is_one_of_many = step.is_some_and(|step| step.until.is_some());
+        let anew = finish::anew(step);
         record.ended = Some(case.now());
         record.error = Some(why.to_owned());
         if record.key.pass == Pass::Probe || (reads && record.key.pass == Pass::Do) {
             record.state = StepState::Failed;
-            record.verdict = Some(if is_one_of_many { Verdict::NotYet } else { Verdict::Retry });
+            record.verdict = Some(anew);
         } else {
             record.state = StepState::InDoubt;
             let event = Event::StepInDoubt {

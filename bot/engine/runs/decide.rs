@@ -63,7 +63,7 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
                 let begun = match driven {
                     Ok(driven) if *begins && epoch == FIRST_EPOCH => {
                         let case = Case::driven(context, driven, !has_journal).await?;
-                        Some(Box::pin(go_on(case, None, *is_halt_file_there)).await?)
+                        Some(Box::pin(go_on(case, (None, None), *is_halt_file_there)).await?)
                     }
                     Ok(_) | Err(_) => None,
                 };
@@ -87,7 +87,8 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
                 return Ok(Answer::Next(None));
             };
             let case = Case::driven(context, driven, false).await?;
-            Ok(Answer::Next(Box::pin(go_on(case, step.outcome.as_ref(), step.is_halt_file_there)).await?))
+            let going = go_on(case, (step.outcome.as_ref(), step.in_hand.as_deref()), step.is_halt_file_there);
+            Ok(Answer::Next(Box::pin(going).await?))
         }
         Input::Webhook(webhook) => Ok(Answer::Started(triggers::by_webhook(context, webhook).await?)),
     }
@@ -96,11 +97,14 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
 /// Takes a run on, perhaps by what came of its last effect, to its next one.
 async fn go_on(
     mut case: Case<'_, '_>,
-    outcome: Option<&(StepKey, Outcome)>,
+    (outcome, in_hand): (Option<&(StepKey, Outcome)>, Option<&[StepKey]>),
     is_file_there: bool,
 ) -> store::Result<Option<Going>> {
     if let Some((key, outcome)) = outcome {
         finish::finish(&mut case, key, outcome.clone()).await?;
+    }
+    if let Some(in_hand) = in_hand {
+        advance::take_back(&mut case, in_hand).await?;
     }
     // The file was seen: that it is gone by now makes nothing go on by itself.
     let was_halted = matches!(outcome, Some((_, Outcome::Halted)));

@@ -135,11 +135,7 @@ pub(super) async fn ended_since(
             Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
         }
         Outcome::Halted => {
-            let why = "the halt file is there, so it was not begun".to_owned();
-            record.state = StepState::Failed;
-            record.error = Some(why.clone());
-            record.verdict = Some(Verdict::Retry);
-            Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
+            return not_begun(case, record, "the halt file is there, so it was not begun").await;
         }
         Outcome::Refused(why) => {
             record.state = StepState::Failed;
@@ -174,6 +170,30 @@ pub(super) async fn ended_since(
         acts::mark(case.context, incident, Milestone::Mitigated, since, entry).await?;
     }
     Ok(())
+}
+
+/// Writes that an intended effect was not begun, so that it can be begun anew.
+pub(super) async fn not_begun(case: &mut Case<'_, '_>, record: StepRecord, why: &str) -> store::Result<()> {
+    let step = case.run.plan.step(&record.key.path);
+    let (reads, verdict) = (step.is_none_or(Step::reads), Some(anew(step)));
+    let event = Event::StepFailed {
+        run: case.run.id,
+        step: record.key.clone(),
+        name: case.name_of(&record.key.path),
+        changes: record.key.pass == Pass::Undo || (record.key.pass == Pass::Do && !reads),
+        error: why.to_owned(),
+        will_retry_at: None,
+    };
+    let (error, ended) = (Some(why.to_owned()), Some(case.now()));
+    case.amend(StepRecord { state: StepState::Failed, verdict, error, ended, ..record }).await?;
+    let actor = case.itself();
+    case.tell(actor, &event).await.map(drop)
+}
+
+/// How an attempt is marked that is simply made anew. A look of an `until` is one of many: the time in which they must
+/// succeed does not begin anew with it.
+pub(super) fn anew(step: Option<&Step>) -> Verdict {
+    if step.is_some_and(|step| step.until.is_some()) { Verdict::NotYet } else { Verdict::Retry }
 }
 
 /// What the ledger takes up of an attempt whose action deploys, if a deployment was made: whether it succeeded or failed.

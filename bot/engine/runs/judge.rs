@@ -10,7 +10,7 @@ use crate::{
         people::Actor,
         runbooks::{
             inputs,
-            plan::{Mode, Target, WhenBusy, trigger_key},
+            plan::{Mode, Plan, Target, WhenBusy, trigger_key},
             scope::Scope,
             template, words,
         },
@@ -24,7 +24,7 @@ use crate::{
         Rules, View,
         runs::{facts, queue, start::Wish},
     },
-    store::{self, guards as asked, runs},
+    store::{self, Reader, guards as asked, runs},
 };
 
 /// A wish whose aim is right, and what would come of it.
@@ -69,38 +69,47 @@ async fn verdict(
     aim: &mut Aim,
     (key, mode): (&str, Mode),
 ) -> store::Result<Verdict> {
-    let (plan, target) = (wish.plan, &aim.target);
+    let waiting: Vec<RunId> = wish.parent.iter().flat_map(|(parent, holder, _)| [parent.run, *holder]).collect();
+    let beside = beside(view.reader, (wish.plan, mode), aim, (key, &waiting)).await?;
+    let is_queued = match beside {
+        Verdict::Attach(_) | Verdict::Refuse(_) => return Ok(beside),
+        Verdict::Queue(_) => true,
+        Verdict::Start => false,
+    };
+    let facts = facts_of(view, wish, (&aim.target, mode, is_queued)).await?;
+    if let Err(refused) = guards::evaluate(&wish.plan.guards, Moment::Start, &facts, view.now) {
+        return Ok(Verdict::Refuse(refused));
+    }
+    Ok(beside)
+}
+
+/// What other runs mean for one that would start. Those that wait for its end hold their place for it.
+pub(super) async fn beside(
+    reader: &mut Reader,
+    (plan, mode): (&Plan, Mode),
+    aim: &mut Aim,
+    (key, waiting): (&str, &[RunId]),
+) -> store::Result<Verdict> {
     let same = match mode {
-        Mode::Ask | Mode::Auto if aim.together.is_none() => runs::same(view.reader, key, (&plan.name, target)).await?,
-        Mode::Observe | Mode::Ask | Mode::Auto => runs::by_trigger(view.reader, key).await?,
+        Mode::Ask | Mode::Auto if aim.together.is_none() => runs::same(reader, key, (&plan.name, &aim.target)).await?,
+        Mode::Observe | Mode::Ask | Mode::Auto => runs::by_trigger(reader, key).await?,
     };
     if let Some((run, _)) = same {
         return Ok(Verdict::Attach(run));
     }
-    if let (Some((key, _, _)), Some((parent, holder, _))) = (&aim.together, &wish.parent) {
-        // What waits for its end holds the place for it.
-        let at_work = asked::at_work_for(view.reader, key).await?;
-        aim.together.take_if(|_| at_work.contains(&parent.run) || at_work.contains(holder));
+    if let (Some((key, _, _)), false) = (&aim.together, waiting.is_empty()) {
+        let at_work = asked::at_work_for(reader, key).await?;
+        aim.together.take_if(|_| waiting.iter().any(|run| at_work.contains(run)));
     }
-    let mut behind = None;
-    if let Some((key, limit, when_busy)) = aim.together.as_ref().filter(|_| mode != Mode::Observe)
-        && let Some(at_work) = queue::busy(view.reader, key, *limit).await?
-    {
-        let first = at_work.first().copied().unwrap_or(RunId(0));
-        match when_busy {
-            WhenBusy::Attach => return Ok(Verdict::Attach(first)),
-            WhenBusy::Skip => {
-                let detail = format!("{first} is at work for `{key}`");
-                return Ok(Verdict::Refuse(Refused::new(Reason::Concurrency, detail)));
-            }
-            WhenBusy::Queue => behind = Some(at_work),
-        }
-    }
-    let facts = facts_of(view, wish, (target, mode, behind.is_some())).await?;
-    if let Err(refused) = guards::evaluate(&plan.guards, Moment::Start, &facts, view.now) {
-        return Ok(Verdict::Refuse(refused));
-    }
-    Ok(behind.map_or(Verdict::Start, Verdict::Queue))
+    let together = aim.together.as_ref().filter(|_| mode != Mode::Observe);
+    let Some((key, limit, when_busy)) = together else { return Ok(Verdict::Start) };
+    let Some(at_work) = queue::busy(reader, key, *limit).await? else { return Ok(Verdict::Start) };
+    let first = at_work.first().copied().unwrap_or(RunId(0));
+    Ok(match when_busy {
+        WhenBusy::Attach => Verdict::Attach(first),
+        WhenBusy::Skip => Verdict::Refuse(Refused::new(Reason::Concurrency, format!("{first} is at work for `{key}`"))),
+        WhenBusy::Queue => Verdict::Queue(at_work),
+    })
 }
 
 /// What guards are evaluated by for a run that is about to start, perhaps behind others.

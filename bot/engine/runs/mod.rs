@@ -156,6 +156,8 @@ pub struct Step {
     pub outcome: Option<(StepKey, Outcome)>,
     /// Whether the halt file was there a moment ago.
     pub is_halt_file_there: bool,
+    /// If an answer in this epoch may never have come: all effects that the worker has in hand. Nobody began another one.
+    pub in_hand: Option<Vec<StepKey>>,
 }
 
 /// What is answered to the workers of runs.

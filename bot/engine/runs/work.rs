@@ -69,7 +69,7 @@ impl Worker {
     async fn drive(&mut self) {
         if self.engine.store().is_alone() {
             // No other process drives anything.
-            ask(&self.engine, || Input::Orphan).await;
+            ask(&self.engine, |_| Input::Orphan).await;
         }
         let engine = Arc::clone(&self.engine);
         let mut renewed = engine.now();
@@ -232,24 +232,28 @@ async fn drive(
     (Taken { run, epoch, begun }, owner): (Taken, String),
     held_until: watch::Receiver<Time>,
 ) -> Left {
-    let next = async |outcome: Option<(StepKey, Outcome)>| {
-        let step = || Step {
+    let next = async |outcome: Option<(StepKey, Outcome)>, in_hand: &[StepKey]| {
+        let step = |is_again: bool| Step {
             run,
             epoch,
             owner: owner.clone(),
             outcome: outcome.clone(),
             is_halt_file_there: (ports.is_halt_file_there)(),
+            in_hand: is_again.then(|| in_hand.to_vec()),
         };
-        let Answer::Next(going) = ask(&engine, || Input::Step(step())).await else { return Err(Left::AtWork) };
+        let Answer::Next(going) = ask(&engine, |is_again| Input::Step(step(is_again))).await else {
+            return Err(Left::AtWork);
+        };
         Ok(going)
     };
+    let mut in_hand: Vec<StepKey> = Vec::new();
     let mut in_flight = FuturesUnordered::new();
     let mut woken = engine.store().woken(Wake::Runs);
     let mut coming = if let Some(begun) = begun {
         begun
     } else {
         end_leftovers(&engine, &ports, run, epoch).await;
-        match next(None).await {
+        match next(None, &in_hand).await {
             Ok(going) => going,
             Err(left) => return left,
         }
@@ -262,6 +266,7 @@ async fn drive(
                 tracing::warn!(%run, "stopping before an effect: the lease of the run has run out");
                 return Left::AtWork;
             }
+            in_hand.push(work.key.clone());
             in_flight.push(make(&engine, &ports, run, work));
         }
         let again = async {
@@ -272,12 +277,15 @@ async fn drive(
         };
         let outcome = tokio::select! {
             Some(ended) = in_flight.next() => Some(ended),
-            () = again => None,
+            () = again, if again_at.is_some() => None,
             () = woken, if listens => None,
             else => return Left::AtWork,
         };
         woken = engine.store().woken(Wake::Runs);
-        coming = match next(outcome).await {
+        if let Some((key, _)) = &outcome {
+            in_hand.retain(|other| other != key);
+        }
+        coming = match next(outcome, &in_hand).await {
             Ok(going) => going,
             Err(left) => return left,
         };
@@ -320,15 +328,17 @@ async fn end_leftovers(engine: &Engine, ports: &Ports, run: RunId, epoch: i64) {
 }
 
 /// Asks until there is an answer: what came of an effect is never dropped because the store was in trouble. Each try
-/// says how things stand by then.
-async fn ask(engine: &Engine, input: impl Fn() -> Input) -> Answer {
+/// says how things stand by then, and whether it is one more: what was asked before may have been decided all the same.
+async fn ask(engine: &Engine, input: impl Fn(bool) -> Input) -> Answer {
+    let mut is_again = false;
     loop {
-        match engine.submit(engine::Input::Run(input())).await {
+        match engine.submit(engine::Input::Run(input(is_again))).await {
             Ok(engine::Answer::Run(answer)) => return answer,
             Ok(_) => return Answer::Done,
             Err(fault) => {
                 tracing::error!(%fault, "a run cannot go on");
                 after_trouble(engine).await;
+                is_again = true;
             }
         }
     }

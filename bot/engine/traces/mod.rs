@@ -263,7 +263,7 @@ mod tests {
         for _ in 0..=DECISIONS {
             let outcome = Some((StepKey::new("1", Pass::Do, 1), runs::Outcome::Halted));
             let (run, owner) = (RunId(1), "nobody".to_owned());
-            let step = runs::Step { run, epoch: 1, owner, outcome, is_halt_file_there: false };
+            let step = runs::Step { run, epoch: 1, owner, outcome, is_halt_file_there: false, in_hand: None };
             engine.submit(Input::Run(runs::Input::Step(step))).await.unwrap();
         }
         assert_eq!(backlog.decisions.len(), DECISIONS);

@@ -96,18 +96,13 @@ struct Origin {
 }
 
 /// What this run would do, and what is taken from the budget by its end.
-async fn outlook(
-    world: World<'_>,
-    plan: &Plan,
-    Aim { inputs, target, together }: Aim,
-    origin: Origin,
-) -> Result<(Outlook, Cost), Stop> {
+async fn outlook(world: World<'_>, plan: &Plan, mut aim: Aim, origin: Origin) -> Result<(Outlook, Cost), Stop> {
     let now = world.ports.clock.now();
-    let mut outlook = Outlook::begun(plan, target.clone(), origin.mode, inputs.clone());
-    let start = rulings::at_start(world, plan, (&target, together), &origin, now).await?;
+    let mut outlook = Outlook::begun(plan, aim.target.clone(), origin.mode, aim.inputs.clone());
+    let start = rulings::at_start(world, plan, &mut aim, &origin, now).await?;
     outlook.refused = start.refused();
     outlook.guards = start.rulings;
-    let mut walk = Walk::new(world, plan, (inputs, target), (origin, start.breaker), now);
+    let mut walk = Walk::new(world, plan, (aim.inputs, aim.target), (origin, start.breaker), now);
     outlook.steps = walk.main().await?;
     outlook.before_mutation = walk.aside(&plan.on_failure.before_mutation).await?;
     outlook.after_mutation = walk.aside(&plan.on_failure.after_mutation).await?;

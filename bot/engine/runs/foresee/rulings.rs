@@ -12,7 +12,7 @@ use crate::{
         people::{Actor, PersonId},
         runbooks::{
             condition,
-            plan::{Approver, Mode, Plan, Step, Target, WhenBusy},
+            plan::{Approver, Mode, Plan, Step},
             scope::Scope,
         },
         runs::{
@@ -30,11 +30,12 @@ use crate::{
             actions::{self, Inside},
             approve::EXPIRES,
             child::DEEPEST,
-            facts, guard, judge, queue,
+            facts, guard,
+            judge::{self, Aim, Verdict},
             start::Wish,
         },
     },
-    store::{Reader, budgets as spendings, guards as asked, runs},
+    store::{Reader, budgets as spendings, guards as asked},
 };
 
 /// What the guards say as a run starts.
@@ -55,15 +56,16 @@ impl Start {
 pub(super) async fn at_start(
     world: World<'_>,
     plan: &Plan,
-    (target, together): (&Target, Option<(String, u32, WhenBusy)>),
+    aim: &mut Aim,
     origin: &Origin,
     now: Time,
 ) -> Result<Start, Stop> {
     let mut reader = world.store.read().await?;
     let mut rulings = Vec::new();
     if origin.mode != Mode::Observe {
-        rulings.extend(beside(&mut reader, plan, target, together).await?);
+        rulings.extend(beside(&mut reader, (plan, origin.mode), aim).await?);
     }
+    let target = &aim.target;
     let mut view = View { reader: &mut reader, now, rules: world.rules };
     let about = facts::Subject {
         started_at: None,
@@ -85,33 +87,20 @@ pub(super) async fn at_start(
     Ok(Start { rulings, breaker: facts.breaker })
 }
 
-/// What other runs that are at work mean for this one.
-async fn beside(
-    reader: &mut Reader,
-    plan: &Plan,
-    target: &Target,
-    together: Option<(String, u32, WhenBusy)>,
-) -> Result<Vec<Ruling>, Stop> {
-    let Some((key, limit, when_busy)) = together else {
-        let same = runs::same(reader, "", (&plan.name, target)).await?;
-        return Ok(same.map(|(run, _)| attached(&run.to_string())).into_iter().collect());
-    };
-    let busy = queue::busy(reader, &key, limit).await?;
-    let first = busy.as_ref().and_then(|at_work| at_work.first()).map(ToString::to_string);
-    Ok(vec![match (first, when_busy) {
-        (None, _) => Ruling { code: Reason::Concurrency, holds: true, detail: String::new() },
-        (Some(first), WhenBusy::Attach) => attached(&first),
-        (Some(first), WhenBusy::Queue) => {
-            Ruling { code: Reason::Concurrency, holds: true, detail: format!("it would wait for {first}") }
+/// What other runs that are at work mean for this one, if it looks at others at all.
+async fn beside(reader: &mut Reader, planned: (&Plan, Mode), aim: &mut Aim) -> Result<Option<Ruling>, Stop> {
+    let shares = aim.together.is_some();
+    let ruling = |code, holds, detail| Some(Ruling { code, holds, detail });
+    Ok(match judge::beside(reader, planned, aim, ("", &[])).await? {
+        Verdict::Start if !shares => None,
+        Verdict::Start => ruling(Reason::Concurrency, true, String::new()),
+        Verdict::Queue(at_work) => {
+            let first = at_work.first().map(ToString::to_string).unwrap_or_default();
+            ruling(Reason::Concurrency, true, format!("it would wait for {first}"))
         }
-        (Some(first), WhenBusy::Skip) => {
-            Ruling { code: Reason::Concurrency, holds: false, detail: format!("{first} is at work for `{key}`") }
-        }
-    }])
-}
-
-fn attached(run: &str) -> Ruling {
-    Ruling { code: Reason::Attached, holds: false, detail: format!("it would count for {run}") }
+        Verdict::Attach(run) => ruling(Reason::Attached, false, format!("it would count for {run}")),
+        Verdict::Refuse(refused) => ruling(refused.reason, false, refused.detail),
+    })
 }
 
 impl Walk<'_> {

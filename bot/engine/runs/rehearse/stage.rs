@@ -236,7 +236,7 @@ impl<'t> Stage<'t> {
         owner: &str,
         outcome: Option<(crate::domain::runs::StepKey, Outcome)>,
     ) -> store::Result<Option<Going>> {
-        let step = Step { run, epoch, owner: owner.to_owned(), outcome, is_halt_file_there: false };
+        let step = Step { run, epoch, owner: owner.to_owned(), outcome, is_halt_file_there: false, in_hand: None };
         match self.submit(Input::Step(step)).await? {
             Answer::Next(going) => Ok(going),
             Answer::Taken(_) | Answer::Driven(_) | Answer::Started(_) | Answer::Done => Ok(None),

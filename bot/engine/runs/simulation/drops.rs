@@ -9,8 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Simulation,
     promises::Who,
-    seeds::{asked, in_threads},
-    usual,
+    seeds::{asked, in_threads, usual},
 };
 use crate::engine::runs::work::work;
 

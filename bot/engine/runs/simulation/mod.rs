@@ -23,7 +23,7 @@ use std::{
 use self::{
     dice::Dice,
     promises::{Around, Known, Promises, Who},
-    seeds::{asked, in_threads},
+    seeds::{COME_ACROSS, ENOUGH, asked, in_threads, usual},
     target::Target,
     workers::{RENEWED, Worker},
 };
@@ -45,38 +45,10 @@ use crate::{
     store::{Reader, approvals, runs, timeline, timers, trial::Home},
 };
 
-/// How many simulations there are if nobody wants more.
-const SIMULATIONS: u64 = 24;
-/// How many there are on a server, which is slow to make a database for each.
-const ON_A_SERVER: u64 = 4;
 /// How many things happen in one before all calms down.
 const TROUBLED: usize = 320;
 /// How many rounds it may take until all has come to its end.
 const CALM: usize = 400;
-
-/// What a set of simulations must have come across, or it would prove nothing.
-const COME_ACROSS: [&str; 20] = [
-    "done",
-    "failed",
-    "undone",
-    "released",
-    "held",
-    "in_doubt",
-    "paused",
-    "queued",
-    "halted",
-    "halt_file",
-    "budget",
-    "target_locked",
-    "approval_expired",
-    "in doubt",
-    "said absent",
-    "looked for and absent",
-    "looked for and found",
-    "repeated under its key",
-    "a stale write",
-    "killed after an effect",
-];
 
 struct Simulation {
     dice: Dice,
@@ -430,11 +402,6 @@ fn ports(target: &Arc<Target>, clock: &Arc<dyn Clock>) -> Ports {
     }
 }
 
-/// How many simulations there are if nobody says it.
-fn usual() -> u64 {
-    if std::env::var_os("FIREWARDEN_TEST_POSTGRES").is_some() { ON_A_SERVER } else { SIMULATIONS }
-}
-
 /// No step is done twice without a look, epochs only grow, nothing stale is written, what is taken back is taken back in
 /// reverse, every intent has an end, no budget is exceeded, and nothing is changed while halted.
 #[test]
@@ -442,7 +409,7 @@ fn random_runs_keep_what_is_promised() {
     let seed = asked("FIREWARDEN_SEED");
     let count = if seed.is_some() { 1 } else { asked("FIREWARDEN_SIMULATIONS").unwrap_or_else(usual) };
     let met = in_threads((seed.unwrap_or(1), count), async |simulation| Box::pin(simulation.whole()).await);
-    if count >= SIMULATIONS {
+    if count >= ENOUGH {
         let missing: Vec<&str> = COME_ACROSS.into_iter().filter(|what| !met.contains_key(what)).collect();
         assert!(missing.is_empty(), "never came across {missing:?}");
     }

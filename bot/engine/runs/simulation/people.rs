@@ -40,39 +40,34 @@ impl Simulation {
             return;
         }
         let run = *self.dice.pick(&runs);
-        match self.promises.runs[&run].run.state {
-            RunState::InDoubt => self.settle(run, true).await,
-            RunState::Held => {
-                let answer = *self.dice.pick(&["undo", "undo", "retry", "retry", "skip", "release"]);
-                self.answer(run, answer).await;
+        let state = self.promises.runs[&run].run.state;
+        let answers = if state == RunState::Held {
+            &["undo", "undo", "retry", "retry", "skip", "release"][..]
+        } else if state == RunState::Stuck {
+            &["retry", "retry", "skip", "release"]
+        } else {
+            &["resume", "resume", "undo", "release"]
+        };
+        if state == RunState::InDoubt {
+            self.settle(run, true).await;
+        } else if state.needs_people() {
+            let answer = *self.dice.pick(answers);
+            self.answer(run, answer).await;
+        } else {
+            self.interferes(run).await;
+        }
+    }
+
+    /// Somebody stops, or shortens, what goes on by itself.
+    async fn interferes(&mut self, run: RunId) {
+        match self.dice.below(30) {
+            0 | 1 => drop(self.says(STARTER, &format!("/run pause {run}")).await),
+            2 => drop(self.says(STARTER, &format!("/runbook cancel {run}")).await),
+            3 => {
+                let step = format!("s{}", self.dice.between(1, 8));
+                self.says(STARTER, &format!("/run skip {run} reason:\"no need\" step:{step}")).await;
             }
-            RunState::Stuck => {
-                let answer = *self.dice.pick(&["retry", "retry", "skip", "release"]);
-                self.answer(run, answer).await;
-            }
-            RunState::Paused => {
-                let answer = *self.dice.pick(&["resume", "resume", "undo", "release"]);
-                self.answer(run, answer).await;
-            }
-            RunState::Running
-            | RunState::Queued
-            | RunState::Waiting
-            | RunState::Approval
-            | RunState::Done
-            | RunState::Failed
-            | RunState::Cancelled
-            | RunState::Refused
-            | RunState::Observed
-            | RunState::Undone
-            | RunState::Released => match self.dice.below(30) {
-                0 | 1 => drop(self.says(STARTER, &format!("/run pause {run}")).await),
-                2 => drop(self.says(STARTER, &format!("/runbook cancel {run}")).await),
-                3 => {
-                    let step = format!("s{}", self.dice.between(1, 8));
-                    self.says(STARTER, &format!("/run skip {run} reason:\"no need\" step:{step}")).await;
-                }
-                _ => {}
-            },
+            _ => {}
         }
     }
 
@@ -167,30 +162,24 @@ impl Simulation {
         for run in self.at_work() {
             let known = &self.promises.runs[&run].run;
             let (state, reason) = (known.state, known.hold.as_ref().map(|hold| hold.reason));
+            if !state.needs_people() {
+                continue;
+            }
+            if state == RunState::InDoubt {
+                self.settle(run, false).await;
+                continue;
+            }
             let tried = self.patience.entry(run).or_default();
             let is_hopeless = *tried >= PATIENCE || reason == Some(Reason::Budget);
-            *tried += usize::from(state.needs_people() && state != RunState::InDoubt);
-            let first = *tried;
-            match state {
-                RunState::InDoubt => self.settle(run, false).await,
-                RunState::Held | RunState::Stuck | RunState::Paused if is_hopeless => {
-                    let is_taken_back = first.is_multiple_of(2) && self.answer(run, "undo").await;
-                    let _is_ended = is_taken_back || self.answer(run, "release").await;
-                }
-                RunState::Held if !first.is_multiple_of(2) && self.answer(run, "undo").await => {}
-                RunState::Held | RunState::Stuck => drop(self.answer(run, "retry").await),
-                RunState::Paused => drop(self.answer(run, "resume").await),
-                RunState::Running
-                | RunState::Queued
-                | RunState::Waiting
-                | RunState::Approval
-                | RunState::Done
-                | RunState::Failed
-                | RunState::Cancelled
-                | RunState::Refused
-                | RunState::Observed
-                | RunState::Undone
-                | RunState::Released => {}
+            *tried += 1;
+            let is_odd = !tried.is_multiple_of(2);
+            if is_hopeless {
+                let is_taken_back = !is_odd && self.answer(run, "undo").await;
+                let _is_ended = is_taken_back || self.answer(run, "release").await;
+            } else if state == RunState::Paused {
+                self.answer(run, "resume").await;
+            } else if !(state == RunState::Held && is_odd && self.answer(run, "undo").await) {
+                self.answer(run, "retry").await;
             }
         }
     }

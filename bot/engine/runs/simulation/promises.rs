@@ -64,6 +64,8 @@ pub(super) struct Promises {
     charged: BTreeMap<String, BTreeMap<String, Time>>,
     /// The attempts of which somebody said that they did not happen.
     said_absent: BTreeSet<(RunId, StepKey)>,
+    /// The attempts that no worker was told to make, because the answer was lost.
+    pub(super) never_came: BTreeSet<(RunId, StepKey)>,
     /// How often something came to pass that a simulation is for.
     pub(super) seen: BTreeMap<&'static str, usize>,
 }
@@ -148,7 +150,8 @@ impl Promises {
         let is_person = around.who == Who::Person;
         let is_allowed = match (was.state, is.state) {
             (StepState::Intent, StepState::InDoubt) => true,
-            (StepState::Intent, StepState::Done | StepState::Failed) => is_own,
+            (StepState::Intent, StepState::Failed) => is_own || self.never_came.remove(&(id, key.clone())),
+            (StepState::Intent, StepState::Done) => is_own,
             (StepState::InDoubt, StepState::Done | StepState::Failed) => is_person || is_look,
             (StepState::InDoubt, StepState::InDoubt) | (StepState::Failed, StepState::Failed) => is_person,
             _ => false,

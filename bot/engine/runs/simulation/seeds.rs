@@ -13,6 +13,34 @@ use futures::FutureExt;
 
 use super::Simulation;
 
+/// How many simulations there are if nobody wants more; so many come across everything.
+pub(super) const ENOUGH: u64 = 24;
+/// How many there are on a server, which is slow to make a database for each.
+const ON_A_SERVER: u64 = 4;
+/// What a set of simulations must have come across, or it would prove nothing.
+pub(super) const COME_ACROSS: [&str; 20] = [
+    "done",
+    "failed",
+    "undone",
+    "released",
+    "held",
+    "in_doubt",
+    "paused",
+    "queued",
+    "halted",
+    "halt_file",
+    "budget",
+    "target_locked",
+    "approval_expired",
+    "in doubt",
+    "said absent",
+    "looked for and absent",
+    "looked for and found",
+    "repeated under its key",
+    "a stale write",
+    "killed after an effect",
+];
+
 /// What was come across in the simulation with this seed, or everything that happened until a promise was broken.
 fn simulate(seed: u64, tell: &impl AsyncFn(&mut Simulation)) -> Result<(BTreeMap<&'static str, usize>, usize), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -28,6 +56,11 @@ fn simulate(seed: u64, tell: &impl AsyncFn(&mut Simulation)) -> Result<(BTreeMap
         let why = why.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
         Err(format!("{}\n\nseed {seed}: {why}", simulation.told()))
     })
+}
+
+/// How many simulations there are if nobody says it.
+pub(super) fn usual() -> u64 {
+    if std::env::var_os("FIREWARDEN_TEST_POSTGRES").is_some() { ON_A_SERVER } else { ENOUGH }
 }
 
 /// The number in a variable of the environment.

@@ -162,10 +162,14 @@ impl Simulation {
         let owner = self.workers[worker].owner.clone();
         let Some(driving) = self.workers[worker].driven.get_mut(&run) else { return };
         driving.is_to_look = false;
-        let step = Step { run, epoch: driving.epoch, owner, outcome: came, is_halt_file_there: false };
+        let in_hand = driving.flights.iter().map(|flight| flight.work.key.clone()).collect();
+        let mut step =
+            Step { run, epoch: driving.epoch, owner, outcome: came, is_halt_file_there: false, in_hand: None };
         if self.dice.chance(3) {
             // It was committed, and the answer was lost: it is asked for again.
-            self.step(step.clone()).await;
+            let lost = self.step(step.clone()).await.unwrap_or_default();
+            self.promises.never_came.extend(lost.works.into_iter().map(|work| (run, work.key)));
+            step.in_hand = Some(in_hand);
             self.promises.saw("an answer that was lost");
         }
         let going = self.step(step).await;
@@ -220,7 +224,8 @@ impl Simulation {
         for flight in old.flights {
             let lost = (flight.work.key.clone(), Outcome::Unknown("nobody waited".to_owned()));
             let outcome = Some(flight.came.unwrap_or(lost));
-            let step = Step { run, epoch: old.epoch, owner: owner.clone(), outcome, is_halt_file_there: false };
+            let step =
+                Step { run, epoch: old.epoch, owner: owner.clone(), outcome, is_halt_file_there: false, in_hand: None };
             self.ghosts.push(step);
         }
     }

@@ -330,7 +330,7 @@ impl Bench {
         outcome: Option<(crate::domain::runs::StepKey, Outcome)>,
     ) -> Option<Going> {
         let is_halt_file_there = (self.ports.is_halt_file_there)();
-        let step = Step { run, epoch, owner: owner.to_owned(), outcome, is_halt_file_there };
+        let step = Step { run, epoch, owner: owner.to_owned(), outcome, is_halt_file_there, in_hand: None };
         let Answer::Next(going) = self.submit(Input::Step(step)).await else { panic!("a step was not answered") };
         going
     }

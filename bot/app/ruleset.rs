@@ -21,7 +21,6 @@ use crate::{
         diagnostic::Diagnostic,
         reviews::Templates,
         runbooks::{self, Plan, words},
-        runs::rehearsals,
     },
     engine::{Rules, ports::Secrets, runs},
 };
@@ -205,7 +204,7 @@ pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let is_runbook = |path: &PathBuf| {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         !is_hidden
-            && rehearsals::tested(path).is_none()
+            && runbooks::tested(path).is_none()
             && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
     };
     let mut files = Vec::new();

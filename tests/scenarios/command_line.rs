@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use firewarden::{
-    domain::runs::rehearsals,
+    domain::runbooks,
     store::{self, Decision, Tx},
 };
 use serde_json::Value;
@@ -83,7 +83,7 @@ fn check_says_every_problem_of_every_file_with_its_place_and_a_hint() {
     let good = shell.runs(&["check"]);
     assert_eq!((good.code, good.err.as_str()), (0, ""), "{good:?}");
     let names = fs::read_dir(config::shipped_runbooks()).unwrap().map(|it| it.unwrap().file_name());
-    let shipped = names.filter(|name| rehearsals::tested(name.as_ref()).is_none()).count();
+    let shipped = names.filter(|name| runbooks::tested(name.as_ref()).is_none()).count();
     let told = format!("firewarden.toml is in order: people 1, sources 0, routes 1, runbooks {shipped},");
     assert!(good.out.contains(&told), "{}", good.out);
     assert!(good.out.contains("note: there is no `[discord]`"), "that nobody is woken is said: {}", good.out);

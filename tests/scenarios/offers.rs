@@ -185,11 +185,22 @@ async fn scaling_and_restarting_are_runs_like_any_other() {
     world.finish().await;
 }
 
+/// What scales, or rolls back, here and there.
+const SEVERAL: &[&str] = &[
+    "rollback-service",
+    "scale-service",
+    "restart-service",
+    "github-roll-back",
+    "kubernetes-roll-back",
+    "kubernetes-scale",
+    "kubernetes-restart",
+];
+
 /// What runs decides: a deployment of Kubernetes is rolled back, scaled and restarted there, unless the catalog names
 /// another runbook; and where it could be several things, nobody guesses.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_workload_decides_which_runbook_it_is_unless_the_catalog_does() {
-    let world = World::prepare_at_noon(Config::default().deployers().runbook(ELSEWHERE)).await;
+    let world = World::prepare_at_noon(Config::default().shipped(SEVERAL).deployers().runbook(ELSEWHERE)).await;
     world.writes_catalog();
     world.bot.start().await;
     let seen = world.does("ana", "/scale service:checkout replicas:6 environment:production").await;

@@ -108,7 +108,8 @@ async fn a_plan_shows_what_would_run_with_its_values_and_changes_nothing() {
 /// "It would be refused" is worth something only with the same code that the run itself would have ended with.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_that_would_be_refused_says_by_which_code() {
-    let world = World::start_with(Config::default().with("[budgets.checkout]\nsteps = 0\n")).await;
+    let shipped = Config::default().shipped(&["rollback-service", "restart-service", "kubernetes-scale-out"]);
+    let world = World::start_with(shipped.with("[budgets.checkout]\nsteps = 0\n")).await;
     let refused = |code: &str, exit: i32| {
         let ended = plan(&world, &["restart-service"]);
         assert_eq!(ended.code, exit, "{ended:?}");

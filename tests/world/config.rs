@@ -23,6 +23,9 @@ pub(crate) fn token_of(person: &str) -> String {
     format!("personal-token-of-{person}")
 }
 
+/// Whose names have one of these words act on a cluster.
+const CLUSTER: [&str; 2] = ["kubernetes", "node"];
+
 /// The folder with the runbooks that are shipped.
 pub(crate) fn shipped_runbooks() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks")
@@ -39,6 +42,8 @@ pub(crate) struct Config {
     pub(super) is_on_file: bool,
     /// Whether the story has its hand on the wire to a server.
     pub(super) is_wired: bool,
+    /// Which of the shipped runbooks are there: reading them all takes a program that is not optimized a second.
+    shipped: &'static [&'static str],
     /// Words of the shipped runbooks, and what stands in their place.
     edits: Vec<(&'static str, &'static str)>,
     /// Accounts at Discord of people, and Discord's numbers of roles.
@@ -65,6 +70,7 @@ impl Default for Config {
             server: None,
             is_on_file: false,
             is_wired: false,
+            shipped: &["rollback-service", "scale-service", "restart-service"],
             edits: Vec::new(),
             numbers: Vec::new(),
             runbooks: Vec::new(),
@@ -130,6 +136,12 @@ impl Config {
     /// With another time of quiet until an incident resolves.
     pub(crate) fn quiet(mut self, quiet: &'static str) -> Self {
         self.quiet = quiet;
+        self
+    }
+
+    /// With these of the shipped runbooks, and no others.
+    pub(crate) fn shipped(mut self, runbooks: &'static [&'static str]) -> Self {
+        self.shipped = runbooks;
         self
     }
 
@@ -200,7 +212,13 @@ impl Config {
         }
         let quiet = self.quiet;
         let named = self.source_runbooks.map_or_else(String::new, |names| format!("runbooks = {names:?}\n"));
-        let route = if self.route.is_empty() { String::new() } else { format!(", \"{}\"", self.route) };
+        let extra_runbook = (!self.route.is_empty()).then_some(self.route);
+        let (of_cluster, others): (Vec<&str>, Vec<&str>) = self
+            .shipped
+            .iter()
+            .copied()
+            .chain(extra_runbook)
+            .partition(|name| CLUSTER.iter().any(|word| name.contains(word)));
         let extra = &self.extra;
         let cluster = self.cluster.as_deref().unwrap_or_default();
         let mut store = "";
@@ -232,7 +250,7 @@ match = ['alertname=~"Checkout.+"']
 service = "checkout"
 environment = {{ label = "env" }}
 severity = {{ label = "severity", map = {{ page = "SEV2", critical = "SEV1" }}, default = "SEV3" }}
-runbooks = ["rollback-service", "scale-service", "restart-service", "github-roll-back", "fail-over", "flip-flag", "collect-diagnostics"{route}]
+runbooks = {others:?}
 
 [[routes]]
 name = "kubernetes"
@@ -240,7 +258,7 @@ match = ['alertname=~"Kubernetes.+"']
 service = "checkout"
 environment = {{ label = "env" }}
 severity = {{ label = "severity", map = {{ page = "SEV2", critical = "SEV1" }}, default = "SEV3" }}
-runbooks = ["kubernetes-roll-back", "kubernetes-scale-out", "kubernetes-scale-in", "kubernetes-scale", "kubernetes-restart", "cordon-node", "drain-node"]
+runbooks = {of_cluster:?}
 
 [incidents]
 quiet = "{quiet}"
@@ -255,13 +273,13 @@ quiet = "{quiet}"
     fn write_runbooks(&self, folder: &Path, api: &str) {
         let runbooks = folder.join("runbooks");
         fs::create_dir(&runbooks).unwrap();
-        for file in fs::read_dir(shipped_runbooks()).unwrap() {
-            let file = file.unwrap();
-            let mut text = fs::read_to_string(file.path()).unwrap().replace(SHIPPED_API, api);
+        for name in self.shipped {
+            let file = format!("{name}.yaml");
+            let mut text = fs::read_to_string(shipped_runbooks().join(&file)).unwrap().replace(SHIPPED_API, api);
             for (from, to) in &self.edits {
                 text = text.replace(from, to);
             }
-            fs::write(runbooks.join(file.file_name()), text).unwrap();
+            fs::write(runbooks.join(file), text).unwrap();
         }
         for (number, text) in self.runbooks.iter().enumerate() {
             fs::write(runbooks.join(format!("story-{number}.yaml")), text.replace("API", api)).unwrap();

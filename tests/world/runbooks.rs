@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use firewarden::domain::{
-    runbooks::{self, Plan},
-    runs::rehearsals,
-};
+use firewarden::domain::runbooks::{self, Plan};
 
 use super::{Config, World, config};
 
@@ -36,7 +33,7 @@ impl Shipped {
     pub(crate) fn all() -> Vec<Self> {
         let mut files: Vec<_> =
             fs::read_dir(config::shipped_runbooks()).unwrap().map(|it| it.unwrap().path()).collect();
-        files.retain(|file| rehearsals::tested(file).is_none());
+        files.retain(|file| runbooks::tested(file).is_none());
         files.sort();
         let lanes = Self {
             plan: runbooks::read("lanes.yaml".as_ref(), LANES.as_bytes()).unwrap_or_else(|why| panic!("{why:?}")),
@@ -95,7 +92,9 @@ impl Shipped {
     }
 
     fn usual(&self) -> Config {
-        if self.is_on_github() { Config::default().on_github() } else { Config::default() }
+        let name: &'static str = self.plan.name.clone().leak();
+        let config = Config::default().shipped(vec![name].leak());
+        if self.is_on_github() { config.on_github() } else { config }
     }
 
     fn is_on_github(&self) -> bool {
@@ -104,7 +103,7 @@ impl Shipped {
 
     fn beside(&self, text: &str) -> Config {
         let text = text.replace(config::SHIPPED_API, "API").leak();
-        Config::default().runbook(text).route(self.plan.name.clone().leak())
+        Config::default().shipped(&[]).runbook(text).route(self.plan.name.clone().leak())
     }
 
     /// The text of a step, and the same so that it fails: a request has nobody to answer it, a cluster is none that there

@@ -11,7 +11,7 @@ use crate::{
         config::{Config, Look},
         ruleset::{self, Ruleset},
     },
-    domain::{runbooks::Plan, runs::rehearsals},
+    domain::runbooks::{self, Plan},
 };
 
 /// Checks the configuration and all that it names.
@@ -71,7 +71,7 @@ fn notes(config: &Config, ruleset: &Ruleset) -> Vec<String> {
 pub(super) fn runbooks(files: &[PathBuf]) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for file in files {
-        if rehearsals::tested(file).is_some() {
+        if runbooks::tested(file).is_some() {
             match rehearse::read(file) {
                 Ok(beside) => {
                     let (name, count) = (&beside.plan.name, beside.tests.len());

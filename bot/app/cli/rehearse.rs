@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         diagnostic::Diagnostic,
-        runbooks::Plan,
+        runbooks::{self, Plan},
         runs::rehearsals::{self, Rehearsal},
     },
     engine::runs::rehearse,
@@ -92,7 +92,7 @@ fn all(config: &Path) -> Result<Vec<PathBuf>, Failure> {
 pub(super) fn of_tests(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(directory)?;
     let mut files: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| rehearsals::tested(path).is_some()).collect();
+        entries.flatten().map(|entry| entry.path()).filter(|path| runbooks::tested(path).is_some()).collect();
     files.sort();
     Ok(files)
 }
@@ -123,7 +123,7 @@ pub(super) fn read(file: &Path) -> Result<Beside, Vec<Diagnostic>> {
 
 /// The runbook that the tests of this file are about.
 fn runbook_of(file: &Path) -> Option<PathBuf> {
-    let stem = rehearsals::tested(file)?;
+    let stem = runbooks::tested(file)?;
     ["yaml", "yml"].iter().map(|ending| file.with_file_name(format!("{stem}.{ending}"))).find(|path| path.is_file())
 }
 

@@ -37,3 +37,10 @@ pub(crate) use steps::CHILD;
 fn duration_range() -> std::ops::RangeInclusive<std::time::Duration> {
     std::time::Duration::from_secs(1)..=std::time::Duration::from_hours(24)
 }
+
+/// The name of the runbook's file, without its ending, if this is a file of tests: `NAME.test.yaml` stands beside
+/// `NAME.yaml`.
+pub fn tested(file: &std::path::Path) -> Option<&str> {
+    let name = file.file_name()?.to_str()?;
+    name.strip_suffix(".test.yaml").or_else(|| name.strip_suffix(".test.yml"))
+}

@@ -270,7 +270,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{runbooks::yaml, runs::rehearsals};
+    use crate::domain::runbooks::{self, yaml};
 
     /// Whether a value keeps to a schema, as far as this one uses the language of schemas.
     fn holds(root: &Value, schema: &Value, value: &Value) -> bool {
@@ -314,7 +314,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let shipped = std::fs::read_dir(root.join("runbooks")).unwrap().map(|file| file.unwrap().path());
         shipped
-            .filter(|file| rehearsals::tested(file).is_none())
+            .filter(|file| runbooks::tested(file).is_none())
             .chain([root.join("tests/world/lanes.yaml")])
             .map(|file| std::fs::read_to_string(file).unwrap())
             .collect()

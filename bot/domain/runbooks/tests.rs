@@ -8,9 +8,8 @@ use serde_json::json;
 use super::{
     Plan, Scope, inputs,
     plan::{Class, InputSource, Retry, trigger_key},
-    read,
+    read, tested,
 };
-use crate::domain::runs::rehearsals;
 
 const SHIPPED: [(&str, &str); 14] = [
     ("rollback-service.yaml", include_str!("../../../runbooks/rollback-service.yaml")),
@@ -75,7 +74,7 @@ fn every_shipped_runbook_is_right() {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        if rehearsals::tested(&path).is_some() {
+        if tested(&path).is_some() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();

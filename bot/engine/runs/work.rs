@@ -40,9 +40,17 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 /// processes take the runs over at once.
 pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToken) {
     let owner = uuid::Uuid::now_v7().to_string();
-    let held_until = watch::Sender::new(engine.now() + LEASE);
-    let mut worker =
-        Worker { engine, ports, owner, tasks: JoinSet::new(), driven: HashMap::new(), is_one_left: false, held_until };
+    let renewed = engine.now();
+    let mut worker = Worker {
+        engine,
+        ports,
+        owner,
+        tasks: JoinSet::new(),
+        driven: HashMap::new(),
+        is_one_left: false,
+        renewed,
+        held_until: watch::Sender::new(renewed + LEASE),
+    };
     tokio::select! {
         () = worker.drive() => {}
         () = stop.cancelled() => {}
@@ -59,8 +67,10 @@ struct Worker {
     owner: String,
     tasks: JoinSet<Left>,
     driven: HashMap<RunId, (i64, Id, tokio::task::AbortHandle)>,
-    /// Whether a task may have left a run that is still this worker's.
+    /// Whether a run may be this worker's that no task of it drives.
     is_one_left: bool,
+    /// When the leases were taken or renewed last.
+    renewed: Time,
     /// Until when nobody else takes over what this worker drives.
     held_until: watch::Sender<Time>,
 }
@@ -72,32 +82,42 @@ impl Worker {
             ask(&self.engine, |_| Input::Orphan).await;
         }
         let engine = Arc::clone(&self.engine);
-        let mut renewed = engine.now();
-        self.held_until.send_replace(renewed + LEASE);
         loop {
             let woken = engine.store().woken(Wake::Runs);
-            let left = self.held_until.borrow().since(engine.now());
-            match in_time(left, self.take_over()).await {
-                Ok(()) => {}
-                Err(why) => tracing::error!(why, "runs cannot be taken over"),
+            let looked = in_time(self.left(), self.take_over()).await;
+            if let Err(why) = &looked {
+                tracing::error!(why, "runs cannot be taken over");
+                // Some may have been, all the same.
+                self.is_one_left = true;
             }
+            // Who drives nothing has nothing to renew, and where nobody else drives anything, no lease of theirs runs out.
+            let may_rest = looked.is_ok() && self.driven.is_empty() && engine.store().is_alone();
             tokio::select! {
                 () = woken => {}
-                () = engine.clock().sleep_until(renewed + RENEWED) => {
-                    let asked = engine.now();
-                    let left = self.held_until.borrow().since(asked);
-                    match in_time(left, self.renew()).await {
-                        Ok(()) => drop(self.held_until.send_replace(asked + LEASE)),
-                        Err(why) => tracing::error!(why, "the leases of runs cannot be renewed"),
-                    }
-                    renewed = engine.now();
-                    if renewed >= *self.held_until.borrow() {
-                        self.stop().await;
-                    }
-                }
+                () = engine.clock().sleep_until(self.renewed + RENEWED), if !may_rest => self.keep().await,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
             }
         }
+    }
+
+    /// Keeps what it drives, or stops driving it before others take it over.
+    async fn keep(&mut self) {
+        let asked = self.engine.now();
+        if !self.driven.is_empty() {
+            match in_time(self.left(), self.renew()).await {
+                Ok(()) => drop(self.held_until.send_replace(asked + LEASE)),
+                Err(why) => tracing::error!(why, "the leases of runs cannot be renewed"),
+            }
+        }
+        self.renewed = self.engine.now();
+        if !self.driven.is_empty() && self.renewed >= *self.held_until.borrow() {
+            self.stop().await;
+        }
+    }
+
+    /// How long the store may be waited for until others may take over what is driven here.
+    fn left(&self) -> Duration {
+        if self.driven.is_empty() { LEASE } else { self.held_until.borrow().since(self.engine.now()) }
     }
 
     /// Takes over what nobody drives, where there is such a run: all processes are woken, and one gets it.
@@ -107,7 +127,12 @@ impl Worker {
             self.compare(ours).await?;
         }
         while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
+            let asked = self.engine.now();
             let taken = self.claim().await?;
+            if self.driven.is_empty() {
+                self.renewed = asked;
+                self.held_until.send_replace(asked + LEASE);
+            }
             let is_all = taken.len() < CLAIMED;
             for taken in taken {
                 let (run, epoch) = (taken.run, taken.epoch);
@@ -169,6 +194,7 @@ impl Worker {
         }
         self.tasks.shutdown().await;
         self.driven.clear();
+        self.is_one_left = true;
     }
 
     /// Lets others take over at once what this worker drove.

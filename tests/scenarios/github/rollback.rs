@@ -73,7 +73,7 @@ async fn deployed(world: &World, id: u64, version: (&str, &str)) {
 
 /// A night in which v41 has baked, and v42 was deployed with success at 02:50.
 async fn night(config: Config) -> World {
-    let config = config.on_github().deployers().runbook(DEPLOY);
+    let config = config.shipped(&["github-roll-back"]).on_github().deployers().runbook(DEPLOY);
     let world = World::prepare(Some(Hand::at(at("02:05:00"))), config).await;
     world.writes_catalog();
     world.bot.start().await;

@@ -5,7 +5,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
@@ -17,13 +17,6 @@ use crate::domain::{
     runs::{Reason, RunState},
     time::Time,
 };
-
-/// The name of the runbook's file, without its ending, if this is a file of tests: `NAME.test.yaml` stands beside
-/// `NAME.yaml`.
-pub fn tested(file: &Path) -> Option<&str> {
-    let name = file.file_name()?.to_str()?;
-    name.strip_suffix(".test.yaml").or_else(|| name.strip_suffix(".test.yml"))
-}
 
 /// One test.
 #[derive(Debug, Clone, PartialEq)]

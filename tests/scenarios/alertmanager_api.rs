@@ -63,7 +63,7 @@ async fn prometheus_sends_straight_to_the_bot() {
     world.sees("/incident show incident:INC-1", "`monitoring` since").await;
     assert_eq!(client.sees("/alerts").await, json!([]), "Prometheus has said that it is over");
     world.sees("/incident timeline incident:INC-1", "source prometheus").await;
-    client.conforms();
+    client.conforms().await;
     world.does("ana", "/runbook cancel run:RUN-1").await;
     world.finish().await;
 }
@@ -259,6 +259,6 @@ async fn answers_are_as_alertmanagers_document_has_them() {
     silence["id"] = "".into();
     silence["endsAt"] = silence["startsAt"].clone();
     assert_eq!(client.asks("POST", "/silences", Some(&silence)).await.0, 400);
-    client.conforms();
+    client.conforms().await;
     world.finish().await;
 }

@@ -59,9 +59,12 @@ async fn killed_at_any_commit_every_effect_happens_once() {
     let told = Shipped::all().into_iter().filter(|case| !is_on_postgres || case.changes == 1);
     for (number, case) in told.collect::<Vec<_>>().iter().enumerate() {
         if is_on_postgres {
-            // Before one commit and after the next; where it is before in one runbook, it is after in another.
-            let moment = |place: usize| if (place + number).is_multiple_of(2) { Moment::Before } else { Moment::After };
-            sweep(case, |place| Kill::Commit(place, moment(place))).await;
+            // Every other commit, before one and after the next: which ones changes from runbook to runbook.
+            let kill = |nth: usize| {
+                let moment = if (nth + number / 2).is_multiple_of(2) { Moment::Before } else { Moment::After };
+                Kill::Commit(2 * nth - number % 2, moment)
+            };
+            sweep(case, kill).await;
         } else {
             sweep(case, Kill::Sync).await;
         }

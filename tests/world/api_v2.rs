@@ -89,7 +89,8 @@ impl Client<'_> {
     }
 
     /// Fails when a recorded exchange is not valid, unknown keys included; says so when it cannot be checked here.
-    pub(crate) fn conforms(&self) {
-        openapi::conform(&held(&self.recorded), "alertmanager-openapi.yaml");
+    pub(crate) async fn conforms(&self) {
+        let recorded = held(&self.recorded).clone();
+        openapi::conform(recorded, "alertmanager-openapi.yaml").await;
     }
 }

@@ -118,19 +118,18 @@ impl Bot {
     /// Asks it to end and waits; how it ended, and how long that took. `None` if it did not within 15 seconds.
     pub(crate) async fn stop(&self) -> Option<(ExitStatus, Duration)> {
         let mut child = held(&self.child).take()?;
+        let process = child.id().to_string();
         let begun = Instant::now();
-        let _sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        let mut status = None;
-        until(15, async || {
-            status = child.try_wait().ok().flatten();
-            status.is_some()
-        })
-        .await;
-        if status.is_none() {
-            let _gone = child.kill();
-            let _gone = child.wait();
-        }
-        status.map(|status| (status, begun.elapsed()))
+        let _sent = Command::new("kill").args(["-TERM", &process]).status();
+        // By a thread of its own: the story may be held up by others that are told at the same time.
+        let mut ended = tokio::task::spawn_blocking(move || (child.wait(), begun.elapsed()));
+        let Ok(ended) = tokio::time::timeout(Duration::from_secs(15), &mut ended).await else {
+            let _sent = Command::new("kill").args(["-KILL", &process]).status();
+            let _gone = ended.await;
+            return None;
+        };
+        let (status, length) = ended.unwrap();
+        Some((status.unwrap(), length))
     }
 
     async fn ready(&self) {

@@ -348,7 +348,7 @@ impl World {
         let unknown = self.cluster.api().map(kubernetes::Api::unknown_routes).unwrap_or_default();
         assert!(unknown.is_empty(), "the cluster was asked for what it does not have: {unknown:?}");
         if let Some(github) = &self.code_host {
-            github.finish();
+            github.finish().await;
         }
         self
     }

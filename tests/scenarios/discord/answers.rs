@@ -92,5 +92,5 @@ async fn an_answer_that_hangs_changes_nothing_twice() {
     let Acme { discord, world } = acme;
     discord.channel("incidents").reads();
     world.finish().await;
-    discord.conforms();
+    discord.conforms().await;
 }

@@ -73,7 +73,7 @@ async fn survives(nth: usize, when: Instant) -> bool {
     assert_eq!(acme.world.service.checkout.effects().len(), 1);
     let Acme { discord, world } = acme;
     world.finish().await;
-    discord.conforms();
+    discord.conforms().await;
     was_killed
 }
 

@@ -110,7 +110,7 @@ async fn a_page_for_a_channel_that_is_gone_goes_out_another_way() {
     let Acme { discord, world } = acme;
     assert!(world.bot.stop().await.is_some_and(|(status, _)| status.success()));
     world.errors_were_announced();
-    discord.conforms();
+    discord.conforms().await;
 }
 
 /// A channel that was added while the bot runs is not known to its connection yet: what is said there is said where

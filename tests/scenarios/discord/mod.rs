@@ -102,7 +102,7 @@ impl Acme {
     async fn finish_but_for(self, codes: &[u64]) {
         let Self { discord, world } = self;
         world.finish().await;
-        discord.conforms();
+        discord.conforms().await;
         let mut left = discord.leftovers();
         left.refused.retain(|refused| !codes.iter().any(|code| refused.answer.contains(&format!("\"code\":{code},"))));
         assert!(left.is_empty(), "{left}");

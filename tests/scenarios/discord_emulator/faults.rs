@@ -84,5 +84,5 @@ async fn faults_strike_before_or_after_the_effect() {
         assert!(!discord.awaits_hook());
         assert_eq!(discord.effects().len(), applied);
     }
-    discord.conforms();
+    discord.conforms().await;
 }

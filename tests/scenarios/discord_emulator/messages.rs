@@ -29,7 +29,7 @@ async fn a_nonce_makes_one_message() {
     assert_eq!(discord.effects().len(), 2);
     assert_eq!(discord.channel("incidents").expects("paged").await.pings, ["ben"]);
     assert_eq!(discord.leftovers().unseen.len(), 1);
-    discord.conforms();
+    discord.conforms().await;
 }
 
 /// Nobody is notified whom the message does not allow to be.
@@ -106,7 +106,7 @@ async fn files_and_threads_are_kept() {
     let archived = json!({ "archived": true });
     assert_eq!(send(&discord, "PATCH", &format!("/channels/{}", thread.id), &archived).await.status, 200);
     assert!(discord.channel("INC-1").is_archived());
-    discord.conforms();
+    discord.conforms().await;
 }
 
 /// A limit says how long it lasts, and ends then by the clock of the story.
@@ -135,7 +135,7 @@ async fn limits_are_told_and_end() {
     now.fetch_add(2_000, Ordering::Relaxed);
     assert_eq!(post(&discord, &json!({ "content": "storm" })).await.status, 200);
     assert_eq!((discord.effects().len(), discord.limited()), (7, 2));
-    discord.conforms();
+    discord.conforms().await;
 }
 
 /// What the emulator does not know, and what the bot may not do, is told at the end of the story.

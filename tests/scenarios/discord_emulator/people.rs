@@ -42,7 +42,7 @@ async fn people_and_the_bot_understand_each_other() {
     let offered = ana.autocompletes("/incident show incident:IN").answer().await;
     assert_eq!(offered.choices, ["INC-1 checkout is slow"]);
     assert!(discord.leftovers().is_empty(), "{}", discord.leftovers());
-    discord.conforms();
+    discord.conforms().await;
 }
 
 /// A story that uses a command that is not there fails in the story's own words.
@@ -89,7 +89,7 @@ async fn what_people_see_they_can_use() {
     discord.heals();
     assert_eq!(send(&discord, "POST", &callback, &json!({ "type": 6 })).await.status, 204);
     assert!(chosen.answer().await.was_deferred);
-    discord.conforms();
+    discord.conforms().await;
 }
 
 /// An interaction is answered once, within three seconds; what follows has fifteen minutes.

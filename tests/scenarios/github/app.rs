@@ -31,7 +31,7 @@ async fn an_app_deploys_as_its_installation() {
     assert_eq!((github.calls("POST", "/deployments"), github.made().len()), (1, 1));
     assert!(github.calls("POST", "/access_tokens") >= 2, "the one that was not answered is asked for again");
     let world = world.finish().await;
-    github.finish();
+    github.finish().await;
     assert!(!world.bot.log().contains("token-of-the-installation"), "the log shows the token");
 }
 

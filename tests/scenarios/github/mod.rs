@@ -53,7 +53,7 @@ async fn begin(runbooks: &[&'static str]) -> (World, GitHub) {
 /// Ends the story with the bot and with GitHub. What is shown of the bot's token anywhere fails it.
 async fn end(world: World, github: &GitHub) -> World {
     let world = world.finish().await;
-    github.finish();
+    github.finish().await;
     assert!(!world.bot.log().contains("github-token-of-the-story"), "the log shows the token");
     world
 }

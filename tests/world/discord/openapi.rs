@@ -5,7 +5,7 @@ use crate::world::openapi;
 
 impl Discord {
     /// Fails when a recorded exchange is not valid, unknown keys included; says so when it cannot be checked here.
-    pub(crate) fn conforms(&self) {
-        openapi::conform(&self.recorded(), "discord-openapi.json");
+    pub(crate) async fn conforms(&self) {
+        openapi::conform(self.recorded(), "discord-openapi.json").await;
     }
 }

@@ -155,9 +155,10 @@ impl GitHub {
     /// # Panics
     /// When it was asked for what it does not have, or asked although it had said to wait; or where what was asked is not
     /// as GitHub's document has it.
-    pub(crate) fn finish(&self) {
+    pub(crate) async fn finish(&self) {
         let faults = self.state().faults.clone();
         assert!(faults.is_empty(), "GitHub was asked for what it does not do: {faults:#?}");
-        openapi::conform(&record::exchanges(&self.state().calls), "github-api.github.com.json");
+        let exchanges = record::exchanges(&self.state().calls);
+        openapi::conform(exchanges, "github-api.github.com.json").await;
     }
 }

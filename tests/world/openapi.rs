@@ -25,14 +25,17 @@ pub(crate) async fn conform(exchanges: Vec<String>, document: &'static str) {
         left_out(&format!("holding what was said against {document}"), "`FIREWARDEN_SPECS`");
         return;
     };
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let news: Vec<String> =
-        exchanges.into_iter().filter(|exchange| known.insert((document, without_numbers(exchange)))).collect();
-    drop(known);
+    let news = news(exchanges, document);
     if !news.is_empty() {
         // Other stories of the same thread go on meanwhile.
         tokio::task::spawn_blocking(move || validate(&specs, &news, document)).await.unwrap();
     }
+}
+
+/// The exchanges that were not held against the document yet.
+fn news(exchanges: Vec<String>, document: &'static str) -> Vec<String> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    exchanges.into_iter().filter(|exchange| known.insert((document, without_numbers(exchange)))).collect()
 }
 
 /// The same, with a nought for each number, decimal or hexadecimal.

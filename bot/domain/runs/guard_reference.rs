@@ -52,8 +52,7 @@ pub enum Look {
 impl GuardSpec {
     /// How it refuses, by code and in words. An action that is its own guard has a code of its own.
     pub fn codes(&self) -> Vec<(&'static str, &'static str)> {
-        let own = (self.name == SCALE_BOUNDS).then_some((SCALE_BOUNDS, "the step would go too far"));
-        self.reasons.iter().map(|reason| (reason.code(), reason.words())).chain(own).collect()
+        self.reasons.iter().map(|reason| (reason.code(), reason.words())).collect()
     }
 }
 
@@ -78,8 +77,6 @@ const fn free(name: &'static str, holds: &'static str, default: &'static str, he
     GuardKey { name, holds, default: Some(default), help }
 }
 
-/// The guard that an action keeps itself.
-const SCALE_BOUNDS: &str = "scale_bounds";
 const LENGTH: &str = "length of time";
 const NUMBER: &str = "whole number";
 const EVERY_CHANGE: &[Look] = &[Look::Start, Look::FirstChange, Look::LaterChange];
@@ -258,7 +255,7 @@ pub const ALL: &[GuardSpec] = &[
         reasons: &[Reason::BannedVersion],
     },
     GuardSpec {
-        name: SCALE_BOUNDS,
+        name: "scale_bounds",
         summary: "The number of replicas that the step comes to is within its bounds",
         declared: "`with` of `kubernetes.scale`",
         keys: &[
@@ -267,7 +264,7 @@ pub const ALL: &[GuardSpec] = &[
             free("largest_step", NUMBER, "no limit", "A change by more is refused"),
         ],
         looked_at: &[Look::FirstChange, Look::LaterChange, Look::Undo],
-        reasons: &[],
+        reasons: &[Reason::ScaleBounds],
     },
 ];
 

@@ -99,6 +99,8 @@ pub enum Verdict {
     Abort,
     /// The other side refused it, or it can never be done like this: by itself nothing tries it again.
     Refused,
+    /// It would have gone further than the step's own bounds: it did not happen, and by itself nothing tries it again.
+    OutOfBounds,
     /// A look of an `until` whose condition did not hold yet.
     NotYet,
     /// A verification measured, or a person said, that it is not good.
@@ -115,6 +117,7 @@ impl Verdict {
             Verdict::Absent => "absent",
             Verdict::Abort => "abort",
             Verdict::Refused => "refused",
+            Verdict::OutOfBounds => "out_of_bounds",
             Verdict::NotYet => "not_yet",
             Verdict::Bad => "bad",
         }
@@ -125,7 +128,7 @@ impl std::str::FromStr for Verdict {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let late = [Verdict::Abort, Verdict::NotYet, Verdict::Refused, Verdict::Bad];
+        let late = [Verdict::Abort, Verdict::NotYet, Verdict::Refused, Verdict::OutOfBounds, Verdict::Bad];
         [Verdict::Retry, Verdict::Skip, Verdict::Happened, Verdict::Absent]
             .into_iter()
             .chain(late)

@@ -252,7 +252,7 @@ fn after_failure(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> O
     match last.verdict {
         Some(Verdict::Skip) => return None,
         Some(Verdict::Retry) => return Some(again(same_effect(situation.journal, last))),
-        Some(Verdict::Abort | Verdict::Refused | Verdict::Bad) => return Some(fail()),
+        Some(Verdict::Abort | Verdict::Refused | Verdict::OutOfBounds | Verdict::Bad) => return Some(fail()),
         Some(Verdict::Absent) => {
             let rounds = tries.iter().filter(|record| record.verdict == Some(Verdict::Absent)).count();
             return Some(if rounds < ROUNDS { again(Some(last.key.attempt)) } else { fail() });
@@ -270,7 +270,7 @@ fn after_failure(situation: &Situation<'_>, step: &Step, last: &StepRecord) -> O
         }
         return Some(not_before(look.min(deadline), again(None)));
     }
-    if last.verdict == Some(Verdict::Refused) || (last.may_have_changed && !is_repeatable(step)) {
+    if last.may_have_changed && !is_repeatable(step) {
         return Some(fail());
     }
     let failed = tries.iter().filter(|record| record.state == StepState::Failed).count();

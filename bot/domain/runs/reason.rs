@@ -54,6 +54,8 @@ reasons! {
     Bulkhead = "bulkhead", "as many effects as may be are in flight to the system";
     /// What may be changed of the service in an hour is spent.
     Budget = "budget", "what may be changed of the service in an hour is spent";
+    /// The step would go further than its bounds.
+    ScaleBounds = "scale_bounds", "the step would go too far";
     /// What had to be read for a guard cannot be read.
     Unreadable = "guard_unreadable", "what a guard goes by cannot be read";
     /// What was to end the question came true while people were asked.
@@ -133,6 +135,7 @@ impl Reason {
             Reason::Concurrency,
             Reason::BreakerOpen,
             Reason::Budget,
+            Reason::ScaleBounds,
             Reason::Unreadable,
             Reason::AbortCondition,
             Reason::Flapping,

@@ -238,6 +238,7 @@ async fn rest(case: &mut Case<'_, '_>, found: &[Next], put_off: &BTreeMap<String
             Next::Fail(key) => {
                 let reason = case.journal.at(key).map_or(Reason::StepFailed, |record| match record.action.as_str() {
                     _ if record.verdict == Some(Verdict::Bad) => Reason::VerificationBad,
+                    _ if record.verdict == Some(Verdict::OutOfBounds) => Reason::ScaleBounds,
                     "assert" => Reason::Assertion,
                     _ => Reason::StepFailed,
                 });

@@ -117,6 +117,7 @@ pub(super) async fn ended_since(
     let now = case.now();
     let mut record = StepRecord { ended: Some(now), ..record };
     let started = record.started;
+    let is_out_of_bounds = matches!(outcome, Outcome::OutOfBounds(_));
     let event = match outcome {
         Outcome::Done(output) => {
             record.state = StepState::Done;
@@ -137,10 +138,10 @@ pub(super) async fn ended_since(
         Outcome::Halted => {
             return not_begun(case, record, "the halt file is there, so it was not begun").await;
         }
-        Outcome::Refused(why) => {
+        Outcome::Refused(why) | Outcome::OutOfBounds(why) => {
             record.state = StepState::Failed;
             record.error = Some(why.clone());
-            record.verdict = Some(Verdict::Refused);
+            record.verdict = Some(if is_out_of_bounds { Verdict::OutOfBounds } else { Verdict::Refused });
             Event::StepFailed { run, step: key.clone(), name, changes, error: why, will_retry_at: None }
         }
         Outcome::Unsuccessful { why, made } => {
@@ -224,6 +225,7 @@ async fn looked(case: &mut Case<'_, '_>, step: &Step, look: StepRecord, outcome:
         Outcome::Failed { why, .. }
         | Outcome::Unsuccessful { why, .. }
         | Outcome::Refused(why)
+        | Outcome::OutOfBounds(why)
         | Outcome::Unknown(why) => Err(why),
         // Looks change nothing, so no halt keeps them from being made.
         Outcome::Halted => Err("it was not begun".to_owned()),

@@ -243,6 +243,8 @@ pub enum Outcome {
     },
     /// It was refused, or can never be done like this: it did not happen, and by itself nothing tries it again.
     Refused(String),
+    /// It would have gone further than the step's own bounds: it did not happen.
+    OutOfBounds(String),
     /// It may have happened: no answer came.
     Unknown(String),
     /// It was not begun: the halt file came after the intent. The run is held.

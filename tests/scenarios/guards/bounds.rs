@@ -23,7 +23,7 @@ steps:
 async fn a_step_goes_no_further_than_its_bounds() {
     let world = opened(&[SCALES], "").await;
     world.does("ana", "/runbook run runbook:scales incident:INC-1 inputs:\"replicas=60\"").await;
-    world.run_comes_to("RUN-1", "failed", MINUTE).await;
+    world.run_comes_to("RUN-1", "refused", MINUTE).await;
     let why = world.sees("/why run:RUN-1", "scale_bounds").await;
     assert!(why.contains("60 replicas are more than `max` allows, 12"), "{why}");
     world.does("ana", "/runbook run runbook:scales incident:INC-1 inputs:\"replicas=6\"").await;

@@ -23,6 +23,7 @@ pub(super) fn outcome(outcome: Outcome, secrets: &[SecretString]) -> Outcome {
             Outcome::Unsuccessful { why: error(why), made: bounded(tree(&made, secrets)) }
         }
         Outcome::Refused(why) => Outcome::Refused(error(why)),
+        Outcome::OutOfBounds(why) => Outcome::OutOfBounds(error(why)),
         Outcome::Unknown(why) => Outcome::Unknown(error(why)),
         Outcome::Halted => Outcome::Halted,
     }

@@ -133,6 +133,7 @@ impl Walk<'_> {
             Outcome::Failed { why, .. }
             | Outcome::Unsuccessful { why, .. }
             | Outcome::Refused(why)
+            | Outcome::OutOfBounds(why)
             | Outcome::Unknown(why)
                 if until.asks =>
             {
@@ -142,6 +143,7 @@ impl Walk<'_> {
             other @ (Outcome::Failed { .. }
             | Outcome::Unsuccessful { .. }
             | Outcome::Refused(_)
+            | Outcome::OutOfBounds(_)
             | Outcome::Unknown(_)
             | Outcome::Halted) => {
                 return Ok(self.came(step, other, seen));
@@ -201,6 +203,7 @@ impl Walk<'_> {
             Outcome::Failed { why, .. }
             | Outcome::Unsuccessful { why, .. }
             | Outcome::Refused(why)
+            | Outcome::OutOfBounds(why)
             | Outcome::Unknown(why) => {
                 self.stop(step, Reason::StepFailed, format!("{}: {why}", step.name), seen);
                 None

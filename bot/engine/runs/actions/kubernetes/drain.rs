@@ -239,7 +239,9 @@ fn half_way(why: String) -> Outcome {
 /// The same for what kept it from being looked at.
 fn stopped(outcome: Outcome, node: &str) -> Outcome {
     match outcome {
-        Outcome::Refused(why) | Outcome::Failed { why, .. } => half_way(format!("`{node}` takes no pods, and {why}")),
+        Outcome::Refused(why) | Outcome::OutOfBounds(why) | Outcome::Failed { why, .. } => {
+            half_way(format!("`{node}` takes no pods, and {why}"))
+        }
         other @ (Outcome::Done(_) | Outcome::Unsuccessful { .. } | Outcome::Unknown(_) | Outcome::Halted) => other,
     }
 }

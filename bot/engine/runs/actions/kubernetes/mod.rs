@@ -44,7 +44,7 @@ struct Seen {
     /// What the decision was made on: if it differs when it is read again, somebody else is at work on it.
     basis: Value,
     /// What is to be done, or why nothing is. Whoever repeats a step that is done finds its marks before this counts.
-    decided: Result<Decided, String>,
+    decided: Result<Decided, Outcome>,
 }
 
 /// What is to be done.
@@ -178,7 +178,7 @@ async fn change(ports: &Ports, work: &Work, subject: &impl Subject<Seen>) -> Out
         let (change, output) = match seen.decided {
             Ok(Decided { change: Some(change), output }) => (change, output),
             Ok(Decided { change: None, output }) => return Outcome::Done(output),
-            Err(why) => return Outcome::Refused(why),
+            Err(outcome) => return outcome,
         };
         if (ports.is_halt_file_there)() {
             return Outcome::Halted;

@@ -31,7 +31,7 @@ impl Subject<Seen> for Restarted {
         let Self { name, now } = self;
         let workload = cluster.workload(name).await?;
         let decided = if workload.is_paused {
-            Err(format!("{name} is paused: resume it first, then restart it"))
+            Err(Outcome::Refused(format!("{name} is paused: resume it first, then restart it")))
         } else {
             Ok(Decided { change: Some(Change::RestartedAt(now.clone())), output: json!({ "restarted_at": now }) })
         };

@@ -53,7 +53,7 @@ impl Subject<Seen> for Back {
         Ok(Seen {
             object: Object::Workload(self.name.clone()),
             basis: json!({ "revision": workload.revision, "paused": workload.is_paused, "images": in_force }),
-            decided: decided.map_err(|why| format!("{}: {why}", self.name)),
+            decided: decided.map_err(|why| Outcome::Refused(format!("{}: {why}", self.name))),
             version: workload.meta.version,
             notes: vec![workload.meta.annotations],
         })

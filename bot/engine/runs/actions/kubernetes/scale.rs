@@ -10,9 +10,6 @@ use crate::engine::{
     runs::{Outcome, Ports, Work},
 };
 
-/// The code with which a wish is refused that goes too far.
-const BOUNDS: &str = "scale_bounds";
-
 /// What a step wants.
 #[derive(Debug, Default)]
 struct Wish {
@@ -87,17 +84,18 @@ impl Subject<Seen> for Scaled {
 
 impl Wish {
     /// What becomes of an autoscaler that decides.
-    fn adjusted(&self, name: &Name, autoscaler: &Autoscaler) -> Result<Decided, String> {
+    fn adjusted(&self, name: &Name, autoscaler: &Autoscaler) -> Result<Decided, Outcome> {
         let Autoscaler { name: by, min, max, .. } = autoscaler;
         if !self.adjusts {
-            return Err(format!(
+            return Err(Outcome::Refused(format!(
                 "the autoscaler `{by}` decides how many replicas {name} has, from {min} to {max}, and would change it back; \
                  `autoscaler: adjust_min` changes its minimum instead"
-            ));
+            )));
         }
         let wanted = self.wanted(*min)?;
         if wanted > *max {
-            return Err(format!("{BOUNDS}: {wanted} replicas are more than the autoscaler `{by}` may choose, {max}"));
+            let why = format!("{wanted} replicas are more than the autoscaler `{by}` may choose, {max}");
+            return Err(Outcome::OutOfBounds(why));
         }
         Ok(Decided {
             change: (wanted != *min).then_some(Change::Minimum(wanted)),
@@ -106,9 +104,10 @@ impl Wish {
     }
 
     /// How many there shall be where there are so many, or why not.
-    fn wanted(&self, now: i64) -> Result<i64, String> {
+    fn wanted(&self, now: i64) -> Result<i64, Outcome> {
         if let Some(expected) = self.expect.filter(|expected| *expected != now) {
-            return Err(format!("there are {now} replicas and not {expected}: somebody has changed that since"));
+            let why = format!("there are {now} replicas and not {expected}: somebody has changed that since");
+            return Err(Outcome::Refused(why));
         }
         let wanted = match (self.replicas, self.by) {
             (Some(replicas), _) => replicas,
@@ -116,17 +115,17 @@ impl Wish {
         };
         let least = self.min.unwrap_or(1);
         if wanted < least.max(0) {
-            return Err(format!("{BOUNDS}: {wanted} replicas are fewer than `min` allows, {least}"));
+            return Err(Outcome::OutOfBounds(format!("{wanted} replicas are fewer than `min` allows, {least}")));
         }
         if let Some(most) = self.max.filter(|most| wanted > *most) {
-            return Err(format!("{BOUNDS}: {wanted} replicas are more than `max` allows, {most}"));
+            return Err(Outcome::OutOfBounds(format!("{wanted} replicas are more than `max` allows, {most}")));
         }
         let step = wanted.abs_diff(now);
         if let Some(largest) = self.largest_step.filter(|largest| i64::try_from(step).is_ok_and(|step| step > *largest))
         {
-            return Err(format!(
-                "{BOUNDS}: from {now} to {wanted} is a change by {step}, more than `largest_step` allows, {largest}"
-            ));
+            return Err(Outcome::OutOfBounds(format!(
+                "from {now} to {wanted} is a change by {step}, more than `largest_step` allows, {largest}"
+            )));
         }
         Ok(wanted)
     }
@@ -138,23 +137,27 @@ mod tests {
 
     #[test]
     fn every_bound_is_named_by_which_it_is_refused() {
-        let wish = |with: Value| wish(&with).and_then(|wish| wish.wanted(3));
+        let wish = |with: Value| wish(&with).map_err(Outcome::Refused).and_then(|wish| wish.wanted(3));
         assert_eq!(wish(json!({ "replicas": 6, "max": 6, "largest_step": 3, "expect": 3 })), Ok(6));
         assert_eq!(wish(json!({ "by": "-2" })), Ok(1), "a template gives text");
         for (with, why) in [
-            (json!({ "replicas": 0 }), "scale_bounds: 0 replicas are fewer than `min` allows, 1"),
-            (json!({ "by": -4, "min": 0 }), "scale_bounds: -1 replicas are fewer than `min` allows, 0"),
-            (json!({ "replicas": 7, "max": 6 }), "scale_bounds: 7 replicas are more than `max` allows, 6"),
+            (json!({ "replicas": 0 }), "0 replicas are fewer than `min` allows, 1"),
+            (json!({ "by": -4, "min": 0 }), "-1 replicas are fewer than `min` allows, 0"),
+            (json!({ "replicas": 7, "max": 6 }), "7 replicas are more than `max` allows, 6"),
             (
                 json!({ "replicas": 9, "largest_step": 5 }),
-                "scale_bounds: from 3 to 9 is a change by 6, more than `largest_step` allows, 5",
+                "from 3 to 9 is a change by 6, more than `largest_step` allows, 5",
             ),
+        ] {
+            assert_eq!(wish(with).unwrap_err(), Outcome::OutOfBounds(why.to_owned()));
+        }
+        for (with, why) in [
             (json!({ "replicas": 6, "expect": 4 }), "there are 3 replicas and not 4: somebody has changed that since"),
             (json!({ "replicas": "many" }), "`replicas` is not a whole number: \"many\""),
             (json!({ "replicas": 1, "by": 1 }), "there are both `replicas` and `by`"),
             (json!({}), "there is neither `replicas` nor `by`"),
         ] {
-            assert_eq!(wish(with).unwrap_err(), why);
+            assert_eq!(wish(with).unwrap_err(), Outcome::Refused(why.to_owned()));
         }
         assert_eq!(wish(json!({ "replicas": 0, "min": 0 })), Ok(0), "whoever wants none says so");
     }

@@ -112,6 +112,7 @@ pub(in crate::engine::runs) async fn looked(
         Outcome::Failed { why, .. }
         | Outcome::Unsuccessful { why, .. }
         | Outcome::Refused(why)
+        | Outcome::OutOfBounds(why)
         | Outcome::Unknown(why) => {
             json!({ "seen": Seen::Unknown, "why": why })
         }

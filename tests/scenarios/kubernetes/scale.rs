@@ -70,13 +70,13 @@ async fn replicas_are_changed_within_bounds_and_a_refusal_says_which() {
     assert!(marks["firewarden.dev/step"].as_str().unwrap().starts_with("fw-"), "{marks}");
     assert_eq!(marks["firewarden.dev/epoch"], "1", "{marks}");
 
-    for (run, inputs, why) in [
-        (2, "to=0", "fewer than `min` allows, 1"),
-        (3, "to=13", "more than `max` allows, 12"),
-        (4, "to=12", "a change by 6, more than `largest_step` allows, 5"),
-        (5, "\"to=3 deployment=nothing\"", "404"),
+    for (run, inputs, ends, why) in [
+        (2, "to=0", "refused", "fewer than `min` allows, 1"),
+        (3, "to=13", "refused", "more than `max` allows, 12"),
+        (4, "to=12", "refused", "a change by 6, more than `largest_step` allows, 5"),
+        (5, "\"to=3 deployment=nothing\"", "failed", "404"),
     ] {
-        let card = shop.runs(run, "scale", inputs, "failed").await;
+        let card = shop.runs(run, "scale", inputs, ends).await;
         assert!(card.contains(why), "{inputs} is refused for `{why}`:\n{card}");
     }
     assert_eq!(shop.cluster.replicas("checkout").await, 6);
@@ -96,7 +96,7 @@ async fn an_autoscaler_is_not_fought_with() {
     assert_eq!(autoscaler["spec"]["minReplicas"], 5);
     assert_eq!(autoscaler["spec"]["maxReplicas"], 8);
     assert_eq!(shop.cluster.replicas("checkout").await, 3, "the autoscaler decides");
-    let card = shop.runs(3, "adjust", "to=9", "failed").await;
+    let card = shop.runs(3, "adjust", "to=9", "refused").await;
     assert!(card.contains("more than the autoscaler `checkout` may choose, 8"), "{card}");
     shop.world.finish().await;
 }

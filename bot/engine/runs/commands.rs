@@ -151,6 +151,7 @@ pub(super) static COMMANDS: &[Command] = &[
             INCIDENT,
             Opt::optional("run", "The run", Kind::Name(Lookup::Run)),
             Opt::optional("alert", "The name of an alert of which nothing was told", Kind::Text { max: 512 }),
+            Opt::optional("runbook", "A runbook that was not started although no incident is about it", RUNBOOK),
         ],
         needs: Capability::View,
         does: Does::Reads(why::why),

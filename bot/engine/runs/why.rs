@@ -21,11 +21,16 @@ use crate::{
 
 /// The most entries that are shown.
 const MOST: usize = 20;
+/// The most entries of no incident among which those of a runbook are looked for.
+const LOOKED_THROUGH: i64 = 5_000;
 
 pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, Result<Reply, Stop>> {
     Box::pin(async move {
         if let Some(name) = call.args.text("alert") {
             return Ok(Reply::private(of_alert(view, name).await?));
+        }
+        if let Some(name) = call.args.text("runbook") {
+            return Ok(Reply::private(of_runbook(view, name).await?));
         }
         let run: Option<RunId> = call.args.parsed("run")?;
         let (chain, about) = if let Some(id) = run {
@@ -47,14 +52,7 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
         }
         let mut message = Message::line(format!("What was decided about {about}"));
         for entry in told.iter().skip(told.len().saturating_sub(MOST)) {
-            let line = Line::text(format!("{} ", entry.reference))
-                .and(format!("{} ago: {} ", ago(entry.at, view.now), entry.draft.actor))
-                .and(entry.draft.text.as_str());
-            let line = match code(entry) {
-                Some(code) => line.and(" · ").code(code),
-                None => line,
-            };
-            message = message.and(line);
+            message = message.and(decision(entry, view.now));
         }
         if told.len() > MOST {
             message = message.and(format!("{} earlier ones are in the timeline", told.len() - MOST));
@@ -64,6 +62,32 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
         }
         Ok(Reply::private(message))
     })
+}
+
+/// An entry with its reason.
+fn decision(entry: &Entry, now: Time) -> Line {
+    let line = Line::text(format!("{} ", entry.reference))
+        .and(format!("{} ago: {} ", ago(entry.at, now), entry.draft.actor))
+        .and(entry.draft.text.as_str());
+    match code(entry) {
+        Some(code) => line.and(" · ").code(code),
+        None => line,
+    }
+}
+
+/// Why a runbook was not started where no incident tells of it: by the clock, a source, or from chat.
+async fn of_runbook(view: &mut View<'_>, name: &str) -> crate::store::Result<Message> {
+    let entries = timeline::newest(view.reader, Chain::System, LOOKED_THROUGH).await?;
+    let is_refused =
+        |entry: &&Entry| matches!(entry.event::<Event>(), Some(Event::RunRefused { runbook, .. }) if runbook == name);
+    let refused: Vec<&Entry> = entries.iter().filter(is_refused).collect();
+    if refused.is_empty() {
+        let what = Line::text("Nothing kept ").code(name).and(" from being started, but for what the incidents tell");
+        return Ok(Message::line(what));
+    }
+    let about = Message::line(Line::text("What kept ").code(name).and(" from being started"));
+    let newest = refused.len().saturating_sub(MOST);
+    Ok(refused[newest..].iter().fold(about, |message, entry| message.and(decision(entry, view.now))))
 }
 
 /// What was said of the alerts of this name that changed nothing, and why, whether they have an incident or not.

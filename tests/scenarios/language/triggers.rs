@@ -155,6 +155,8 @@ async fn a_missed_time_is_told_and_run_late_or_left_out() {
         world.restart().await;
         world.passes(MINUTE).await;
         assert_eq!(world.run_state("RUN-1").await, late, "`missed: {missed}`");
+        let why = world.sees("/why runbook:nightly", "`missed`").await;
+        assert!(why.contains("2026-11-23T02:30:00 in Europe/Berlin"), "{why}");
         // The next night it is on time.
         world.clock().leap(22 * 60 * MINUTE, 60 * MINUTE).await;
         world.clock().leap(91 * MINUTE, MINUTE).await;

@@ -13,11 +13,11 @@ use firewarden::{
         runs::RunState,
         timeline::{Chain, Entry},
     },
-    store::{Address, ReadOnly, Store, runs},
+    store::{Address, FaultKind, ReadOnly, Store, runs},
 };
 use sqlx::Connection as _;
 
-use super::{World, left_out, postgres};
+use super::{World, left_out, postgres, until};
 
 /// Whether stories are told on PostgreSQL.
 pub(crate) fn is_on_postgres() -> bool {
@@ -94,7 +94,16 @@ impl World {
     /// The store of a bot that does not run.
     pub(crate) async fn store(&self) -> Store {
         assert!(!self.bot.is_alive(), "the store is read once the bot has ended");
-        Store::open(&self.address).await.unwrap()
+        let mut opened = None;
+        // A process that another story is starting bears the lock of a store that was just read, until it is its program.
+        until(5, async || {
+            let store = Store::open(&self.address).await;
+            let is_locked = store.as_ref().is_err_and(|fault| fault.kind == FaultKind::Locked);
+            opened = Some(store);
+            !is_locked
+        })
+        .await;
+        opened.unwrap().unwrap()
     }
 
     /// An incident, once the bot has ended.

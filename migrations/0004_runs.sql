@@ -1,10 +1,14 @@
 -- Runs and their journals: every attempt has a row before it happens, so that a restart knows what may have happened.
 
+create table plans (
+    hash text not null primary key,
+    plan text not null
+) strict;
+
 create table runs (
     id integer not null primary key,
     runbook text not null,
-    plan text not null,
-    plan_hash text not null,
+    plan_hash text not null references plans (hash),
     trigger_key text not null unique,
     service text not null,
     environment text not null,
@@ -43,6 +47,7 @@ create index runs_free on runs (id) where owner is null and state = 'running' an
 create index runs_driven on runs (owner, id) where owner is not null and ended_at is null;
 create index runs_by_incident on runs (incident, id);
 create index runs_by_concurrency on runs (concurrency, id) where ended_at is null;
+create index runs_by_plan on runs (plan_hash);
 create index runs_by_budget on runs (runbook, service, environment, mutated_at);
 
 create table steps (

@@ -9,7 +9,7 @@ use super::{
     traces::Told,
 };
 use crate::{
-    domain::{alerts::Batch, deployments::Delivery, time::Time},
+    domain::{alerts::Batch, deployments::Delivery, ids::RunId, time::Time},
     store::{self, Decision, Tx, inputs, timers},
 };
 
@@ -75,6 +75,10 @@ pub(super) struct Occurrence {
 impl Decision for Occurrence {
     type Answer = Answer;
 
+    fn takes_on(&self) -> Option<RunId> {
+        if let Input::Run(runs::Input::Step(step)) = &self.input { Some(step.run) } else { None }
+    }
+
     async fn decide(&self, tx: &mut Tx) -> store::Result<Answer> {
         let told = self.told.as_deref();
         told.inspect(|told| told.anew());
@@ -94,6 +98,7 @@ impl Decision for Occurrence {
             Input::Alerts(batches) => {
                 let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;
                 alerts_changed(&mut context, &news).await?;
+                alerts::decide::watch_over(&mut context).await?;
                 Ok(Answer::Received(receipts))
             }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),

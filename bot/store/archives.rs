@@ -2,7 +2,7 @@
 //!
 //! The newest row of each kind stays, whatever it belongs to: a number that was given once is never given again.
 
-use super::{Reader, Result, Row, Tx, inputs};
+use super::{Reader, Result, Row, Tx, inputs, plans};
 use crate::domain::{
     ids::IncidentId,
     incidents::{Incident, Phase},
@@ -158,8 +158,8 @@ pub(super) const PRUNED: [&str; 4] = [
 ];
 
 /// Takes away up to `limit` of each kind of what is older than this and belongs to no incident: messages that were dealt
-/// with, what was ignored of alerts, silences that ended, changes that are no deployments, and inputs that nobody sends
-/// again. Says how many of them there were at the most.
+/// with, what was ignored of alerts, silences that ended, changes that are no deployments, inputs that nobody sends
+/// again, and plans that no run follows. Says how many of them there were at the most.
 pub async fn prune(tx: &mut Tx, before: Time, limit: i64, now: Time) -> Result<u64> {
     let binds = [before.into(), limit.into()];
     let mut most = 0;
@@ -167,6 +167,7 @@ pub async fn prune(tx: &mut Tx, before: Time, limit: i64, now: Time) -> Result<u
         most = most.max(tx.execute(sql, &binds).await?);
     }
     tx.execute("delete from inputs where at < $1", &[(now - inputs::REMEMBERED).into()]).await?;
+    plans::forget(tx).await?;
     Ok(most)
 }
 

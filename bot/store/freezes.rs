@@ -1,6 +1,6 @@
 //! Freezes that people ordered.
 
-use super::{Reader, Result, Tx, row::json};
+use super::{Reader, Result, Tx, ahead, row::json};
 use crate::domain::freezes::Freeze;
 
 /// Writes a freeze, in the place of the one that its service had.
@@ -28,8 +28,8 @@ pub async fn lift(tx: &mut Tx, service: &str) -> Result<bool> {
 
 /// Every freeze that was ordered and not lifted, the one that ends first in front.
 pub async fn standing(reader: &mut Reader) -> Result<Vec<Freeze>> {
-    let rows =
-        reader.rows("select service, until, reason, actor, at from freezes order by until, service", &[]).await?;
+    let sql = "select service, until, reason, actor, at from freezes order by until, service";
+    let rows = ahead::table(reader, "freezes", sql).await?;
     rows.iter()
         .map(|row| {
             Ok(Freeze {

@@ -1,6 +1,6 @@
 //! Standing orders to change nothing.
 
-use super::{Reader, Result, Tx, row::json};
+use super::{Reader, Result, Tx, ahead, row::json};
 use crate::domain::{people::Actor, time::Time};
 
 /// The scope of a halt that covers everything.
@@ -37,7 +37,7 @@ pub async fn lift(tx: &mut Tx, scope: &str) -> Result<bool> {
 
 /// Every halt that stands.
 pub async fn standing(reader: &mut Reader) -> Result<Vec<Halt>> {
-    let rows = reader.rows("select scope, reason, actor, at from halts order by at, scope", &[]).await?;
+    let rows = ahead::table(reader, "halts", "select scope, reason, actor, at from halts order by at, scope").await?;
     rows.iter()
         .map(|row| {
             Ok(Halt {

@@ -1,6 +1,8 @@
 //! Who holds a target, who keeps a service for themselves, and how long a runbook leaves a target alone.
 
-use super::{Reader, Result, Row, Tx};
+use std::collections::HashMap;
+
+use super::{Bind, Reader, Result, Row, Tx, ahead};
 use crate::domain::{
     ids::{AlertKey, RunId},
     locks::ServiceLock,
@@ -10,17 +12,40 @@ use crate::domain::{
     time::Time,
 };
 
-/// Takes the target's lock, unless another run holds it: then that one is named and nothing is changed.
-pub async fn take(tx: &mut Tx, target: &Target, run: RunId, now: Time) -> Result<Option<RunId>> {
-    let row = tx
-        .row(
-            "insert into locks (service, environment, run, at) values ($1, $2, $3, $4) \
-             on conflict (service, environment) do update set run = locks.run returning run",
-            &[(&target.service).into(), (&target.environment).into(), run.0.into(), now.into()],
-        )
-        .await?;
-    let holder = row.map(|row| row.int("run").map(RunId)).transpose()?;
-    Ok(holder.filter(|holder| *holder != run))
+/// The locks that are still to be written.
+#[derive(Default)]
+pub(super) struct Later(Vec<Taken>);
+
+/// A lock that a run takes.
+pub(super) struct Taken {
+    target: Target,
+    run: RunId,
+    at: Time,
+}
+
+impl Later {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Taken> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+pub(super) const TAKE: &str = "insert into locks (service, environment, run, at) values ($1, $2, $3, $4)";
+
+impl Taken {
+    pub(super) fn row(&self) -> [Bind<'_>; 4] {
+        [(&self.target.service).into(), (&self.target.environment).into(), self.run.0.into(), self.at.into()]
+    }
+}
+
+/// Takes the lock of a target that nobody holds, as [`standing`] says. Where somebody does, nothing of the transaction is
+/// kept.
+pub fn take(tx: &mut Tx, target: &Target, run: RunId, now: Time) {
+    tx.ahead().forget_target(target);
+    tx.later().locks.0.push(Taken { target: target.clone(), run, at: now });
 }
 
 /// What keeps a runbook from a target.
@@ -34,6 +59,9 @@ pub struct Standing {
 
 /// What keeps this runbook from this target.
 pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Result<Standing> {
+    if let Some(standing) = reader.ahead().standing(runbook, target) {
+        return Ok(standing.clone());
+    }
     let row = reader
         .row(
             "select l.run as holder, c.level, c.at, c.until, c.alert from (select 1 as one) as o \
@@ -42,7 +70,28 @@ pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Re
             &[runbook.into(), (&target.service).into(), (&target.environment).into()],
         )
         .await?;
-    let Some(row) = row else { return Ok(Standing { holder: None, charged: None }) };
+    row.as_ref().map_or(Ok(Standing { holder: None, charged: None }), stands)
+}
+
+/// What keeps the runbooks of these runs, a JSON list of numbers, from their targets.
+pub(super) async fn standings(reader: &mut Reader, runs: &str) -> Result<HashMap<(String, Target), Standing>> {
+    let rows = reader
+        .rows(
+            "select r.runbook, r.service, r.environment, l.run as holder, c.level, c.at, c.until, c.alert from runs r \
+             left join locks l on l.service = r.service and l.environment = r.environment \
+             left join cooldowns c on c.runbook = r.runbook and c.service = r.service and c.environment = r.environment \
+             where r.id in (select cast(value as bigint) from json_each($1))",
+            &[runs.into()],
+        )
+        .await?;
+    let standing = |row: &Row| {
+        let target = Target { service: row.text("service")?, environment: row.text("environment")? };
+        Ok(((row.text("runbook")?, target), stands(row)?))
+    };
+    rows.iter().map(standing).collect()
+}
+
+fn stands(row: &Row) -> Result<Standing> {
     let charged = match row.opt_int("level")? {
         Some(level) => Some(Charge {
             level: u32::try_from(level).unwrap_or(0),
@@ -57,6 +106,7 @@ pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Re
 
 /// Lets go of everything that the run holds.
 pub async fn release(tx: &mut Tx, run: RunId) -> Result<()> {
+    tx.ahead().forget_targets();
     tx.execute("delete from locks where run = $1", &[run.0.into()]).await?;
     Ok(())
 }
@@ -81,13 +131,12 @@ pub async fn unlock_service(tx: &mut Tx, service: &str) -> Result<()> {
 
 /// The lock of a service.
 pub async fn of_service(reader: &mut Reader, service: &str) -> Result<Option<ServiceLock>> {
-    let row = reader.row("select * from service_locks where service = $1", &[service.into()]).await?;
-    row.as_ref().map(service_lock).transpose()
+    Ok(of_services(reader).await?.into_iter().find(|lock| lock.service == service))
 }
 
 /// Every lock on a service, the one that ends first in front.
 pub async fn of_services(reader: &mut Reader) -> Result<Vec<ServiceLock>> {
-    let rows = reader.rows("select * from service_locks order by until, service", &[]).await?;
+    let rows = ahead::table(reader, "service_locks", "select * from service_locks order by until, service").await?;
     rows.iter().map(service_lock).collect()
 }
 
@@ -103,6 +152,7 @@ fn service_lock(row: &Row) -> Result<ServiceLock> {
 
 /// Charges a pause to this runbook on this target.
 pub async fn charge(tx: &mut Tx, runbook: &str, target: &Target, charge: &Charge) -> Result<()> {
+    tx.ahead().forget_target(target);
     tx.execute(
         "insert into cooldowns (runbook, service, environment, level, at, until, alert) \
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (runbook, service, environment) do update set \

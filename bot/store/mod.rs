@@ -5,11 +5,13 @@
 //! writer. Nothing above this module can tell which database is behind it.
 
 pub mod address;
+mod ahead;
 pub mod alerts;
 pub mod approvals;
 pub mod archives;
 pub mod budgets;
 pub mod cards;
+mod connection;
 pub mod deployments;
 mod dialect;
 pub mod election;
@@ -22,6 +24,7 @@ pub mod incidents;
 pub mod inputs;
 pub mod locks;
 pub mod migrations;
+mod plans;
 mod postgres;
 pub mod posts;
 pub mod restores;
@@ -32,6 +35,7 @@ pub mod runs;
 mod several;
 pub mod silences;
 mod sqlite;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
@@ -57,8 +61,8 @@ pub use self::{
     row::{Bind, Row},
     tx::{Reader, Tx},
 };
-use self::{election::Election, tx::Connection};
-use crate::domain::time::Time;
+use self::{connection::Connection, election::Election};
+use crate::domain::{ids::RunId, time::Time};
 
 /// The result of anything that touches the store.
 pub type Result<T> = std::result::Result<T, Fault>;
@@ -71,6 +75,11 @@ pub type Result<T> = std::result::Result<T, Fault>;
 pub trait Decision: Send + Sync + 'static {
     /// What the caller gets once the change is durable.
     type Answer: Send + 'static;
+
+    /// The run that it takes on, if it takes one on: those of many decisions are read together.
+    fn takes_on(&self) -> Option<RunId> {
+        None
+    }
 
     /// Reads, decides and writes. Check everything before the first write: an answer does not undo writes.
     fn decide(&self, tx: &mut Tx) -> impl Future<Output = Result<Self::Answer>> + Send;

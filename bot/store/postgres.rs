@@ -14,9 +14,9 @@ use tokio::time::timeout;
 
 use super::{
     Fault, FaultKind, Result, Server, Tx, Wake, Wakes,
+    connection::Connection,
     election::{CHANNEL, Election, Voice},
     migrations,
-    tx::Connection,
     writer::{Job, run_all},
 };
 
@@ -142,7 +142,8 @@ impl Writer {
 
     /// Ends the connection in order.
     pub(super) async fn close(self) {
-        let Some(Connection::Postgres(connection)) = self.tx.map(Tx::into_connection) else { return };
+        let Some(tx) = self.tx else { return };
+        let Some(Connection::Postgres(connection)) = tx.into_connection().await else { return };
         if !timeout(ENTRY, connection.close()).await.is_ok_and(|closed| closed.is_ok()) {
             tracing::debug!("the connection that writes did not end in order");
         }

@@ -1,16 +1,19 @@
-//! Runs and their journals. A worker's transaction starts with [`fence`]; nothing it knows is trusted without.
+//! Runs. What a worker asks for starts with [`fence`]; nothing it knows is trusted without.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
 pub use super::run_counts::{Count, counts};
-use super::{Reader, Result, Row, Tx, Wake, row::json};
+use super::{
+    Bind, Reader, Result, Row, Tx, Wake, ahead, plans,
+    row::{json, list},
+};
 use crate::domain::{
-    ids::{ApprovalId, IncidentId, RunId},
+    ids::{IncidentId, RunId},
     people::{Actor, PersonId},
     runbooks::plan::{Mode, Plan, Target},
-    runs::{Cause, Journal, Parent, Pass, Reason, Run, RunState, StepKey, StepRecord, Verdict},
+    runs::{Cause, Parent, Reason, Run, RunState},
     time::Time,
 };
 
@@ -19,6 +22,8 @@ use crate::domain::{
 pub struct NewRun<'a> {
     /// What it follows.
     pub plan: &'a Plan,
+    /// The plan's hash.
+    pub plan_hash: &'a str,
     /// What makes it this run and no other.
     pub trigger_key: &'a str,
     /// What it mutates.
@@ -45,17 +50,17 @@ pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
     let is_queued = new.concurrency.is_some_and(|(_, is_queued)| is_queued);
     let state = if is_queued { RunState::Queued } else { RunState::Running };
     let parent = new.parent.map(|(parent, _)| json(parent)).transpose()?;
+    plans::put(tx, new.plan, new.plan_hash).await?;
     let row = tx
         .row(
-            "insert into runs (id, runbook, plan, plan_hash, trigger_key, service, environment, incident, cause, \
+            "insert into runs (id, runbook, plan_hash, trigger_key, service, environment, incident, cause, \
              requested_by, mode, state, pass, inputs, revision, epoch, may_overlap, needs_approval, started_at, \
              concurrency, deadline, parent, root) \
-             values ((select coalesce(max(id), 0) + 1 from runs), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, \
-             'do', $11, (select revisions_from from instance), 0, 0, 0, $12, $14, $15, $16, $17) returning id",
+             values ((select coalesce(max(id), 0) + 1 from runs), $1, $2, $3, $4, $5, $6, $7, $8, $9, $12, \
+             'do', $10, (select revisions_from from instance), 0, 0, 0, $11, $13, $14, $15, $16) returning id",
             &[
                 (&new.plan.name).into(),
-                (&json(new.plan)?).into(),
-                (&new.plan.hash()).into(),
+                new.plan_hash.into(),
                 new.trigger_key.into(),
                 (&new.target.service).into(),
                 (&new.target.environment).into(),
@@ -77,21 +82,44 @@ pub async fn add(tx: &mut Tx, new: &NewRun<'_>, now: Time) -> Result<RunId> {
     Ok(RunId(row.map_or(Ok(0), |row| row.int("id"))?))
 }
 
-/// Writes everything about a run that can change.
-pub async fn save(tx: &mut Tx, run: &Run) -> Result<()> {
-    let hold = run.hold.as_ref().map(json).transpose()?;
-    let failure = run.failure.as_ref().map(json).transpose()?;
-    let ending = run.ending.as_ref().map(json).transpose()?;
-    tx.execute(
-        "update runs set state = $2, pass = $3, hold = $4, reason = $5, revision = $6, epoch = $7, owner = $8, \
-         lease_until = $9, may_overlap = $10, wake_at = $11, cancelled_by = $12, needs_approval = $13, \
-         mutated_at = $14, ended_at = $15, incident = $16, paused_by = $17, deadline = $18, failure = $19, \
-         ending = $20 where id = $1",
-        &[
+/// The runs that are still to be written, each as it stands.
+#[derive(Default)]
+pub(super) struct Later(HashMap<RunId, Saved>);
+
+/// A run as it is written.
+pub(super) struct Saved {
+    run: Run,
+    hold: Option<String>,
+    failure: Option<String>,
+    ending: Option<String>,
+}
+
+impl Later {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Saved> {
+        self.0.drain().map(|(_, saved)| saved).collect()
+    }
+}
+
+/// Both databases call the columns of a list of values like this.
+pub(super) const SAVE: &str = "update runs set state = v.column2, pass = v.column3, hold = v.column4, reason = v.column5, \
+     revision = v.column6, epoch = v.column7, owner = v.column8, lease_until = v.column9, may_overlap = v.column10, \
+     wake_at = v.column11, cancelled_by = v.column12, needs_approval = v.column13, mutated_at = v.column14, \
+     ended_at = v.column15, incident = v.column16, paused_by = v.column17, deadline = v.column18, \
+     failure = v.column19, ending = v.column20 from (values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+     $14, $15, $16, $17, $18, $19, $20)) as v where id = v.column1";
+
+impl Saved {
+    pub(super) fn row(&self) -> [Bind<'_>; 20] {
+        let run = &self.run;
+        [
             run.id.0.into(),
             run.state.word().into(),
             run.pass.word().into(),
-            hold.as_deref().into(),
+            self.hold.as_deref().into(),
             run.reason.map(Reason::code).into(),
             run.revision.into(),
             run.epoch.into(),
@@ -106,11 +134,20 @@ pub async fn save(tx: &mut Tx, run: &Run) -> Result<()> {
             run.incident.map(|id| id.0).into(),
             run.paused_by.as_ref().map(|person| person.0.as_str()).into(),
             run.deadline.into(),
-            failure.as_deref().into(),
-            ending.as_deref().into(),
-        ],
-    )
-    .await?;
+            self.failure.as_deref().into(),
+            self.ending.as_deref().into(),
+        ]
+    }
+}
+
+/// Writes everything about a run that can change.
+#[expect(clippy::unused_async, reason = "when the store writes what it is given is its own affair")]
+pub async fn save(tx: &mut Tx, run: &Run) -> Result<()> {
+    let hold = run.hold.as_ref().map(json).transpose()?;
+    let failure = run.failure.as_ref().map(json).transpose()?;
+    let ending = run.ending.as_ref().map(json).transpose()?;
+    tx.ahead().forget_run(run.id);
+    tx.later().runs.0.insert(run.id, Saved { run: run.clone(), hold, failure, ending });
     if run.state == RunState::Running && run.owner.is_none() {
         tx.wake(Wake::Runs);
     }
@@ -128,14 +165,15 @@ pub struct Driven {
 
 /// The run, if this worker may write about it: none if it is no longer the one that drives it.
 pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<Option<Driven>> {
-    let row = tx
-        .row(
-            "update runs set owner = owner where id = $1 and epoch = $2 and owner = $3 and state = 'running' \
-             returning *, (select id from instance) as instance",
-            &[id.0.into(), epoch.into(), owner.into()],
-        )
-        .await?;
-    row.as_ref().map(driven).transpose()
+    let row = match tx.ahead().run(id) {
+        Some(row) => Some(row),
+        None => tx.row(ahead::RUN, &[id.0.into()]).await?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let is_driven = row.int("epoch")? == epoch
+        && row.opt_text("owner")?.as_deref() == Some(owner)
+        && row.parsed::<RunState>("state")? == RunState::Running;
+    if is_driven { driven(tx, &row).await.map(Some) } else { Ok(None) }
 }
 
 /// Whether there is a run that this worker could take over.
@@ -180,11 +218,14 @@ pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: 
             &[owner.into(), now.into(), until.into(), limit.into()],
         )
         .await?;
-    let claimed = |row: &Row| {
+    let ids: Vec<i64> = rows.iter().map(|row| row.int("id")).collect::<Result<_>>()?;
+    ahead::around(tx, &rows, &list(&ids)?).await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in &rows {
         let (id, epoch, has_journal) = (RunId(row.int("id")?), row.int("epoch")?, row.int("attempts")? > 0);
-        Ok(Claimed { id, epoch, has_journal, driven: driven(row) })
-    };
-    rows.iter().map(claimed).collect()
+        claimed.push(Claimed { id, epoch, has_journal, driven: driven(tx, row).await });
+    }
+    Ok(claimed)
 }
 
 /// Renews this worker's leases and says which runs it still drives, each in its epoch.
@@ -232,7 +273,8 @@ pub async fn orphan(tx: &mut Tx) -> Result<u64> {
 /// The run of this name.
 pub async fn by_id(reader: &mut Reader, id: RunId) -> Result<Option<Run>> {
     let row = reader.row("select * from runs where id = $1", &[id.0.into()]).await?;
-    row.as_ref().map(run).transpose()
+    let Some(row) = row else { return Ok(None) };
+    run(reader, &row).await.map(Some)
 }
 
 /// The incident that a run works on, if there is one.
@@ -268,7 +310,7 @@ pub async fn open(reader: &mut Reader) -> Result<Vec<Run>> {
     let rows = reader.rows("select * from runs where ended_at is null order by id", &[]).await?;
     let mut open = Vec::new();
     for row in &rows {
-        match run(row) {
+        match run(reader, row).await {
             Ok(run) => open.push(run),
             Err(fault) => tracing::error!(%fault, run = row.int("id").ok(), "a run cannot be read"),
         }
@@ -279,77 +321,13 @@ pub async fn open(reader: &mut Reader) -> Result<Vec<Run>> {
 /// The runs of an incident, oldest first.
 pub async fn of_incident(reader: &mut Reader, incident: IncidentId) -> Result<Vec<Run>> {
     let rows = reader.rows("select * from runs where incident = $1 order by id", &[incident.0.into()]).await?;
-    rows.iter().map(run).collect()
+    all(reader, &rows).await
 }
 
 /// The newest runs, newest first.
 pub async fn newest(reader: &mut Reader, limit: i64) -> Result<Vec<Run>> {
     let rows = reader.rows("select * from runs order by id desc limit $1", &[limit.into()]).await?;
-    rows.iter().map(run).collect()
-}
-
-/// The journal of a run.
-pub async fn journal(reader: &mut Reader, id: RunId) -> Result<Journal> {
-    let rows = reader.rows("select * from steps where run = $1 order by seq", &[id.0.into()]).await?;
-    Ok(Journal(rows.iter().map(step).collect::<Result<_>>()?))
-}
-
-/// Adds an attempt to the journal. Its `seq` is given by the order of the calls.
-pub async fn note(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
-    tx.execute(
-        "insert into steps (run, path, pass, attempt, seq, state, epoch, about, effect, action, fields, before, output, \
-         error, may_have_changed, verdict, due_at, question, started_at, ended_at, system) \
-         values ($1, $2, $3, $4, (select coalesce(max(seq), 0) + 1 from steps where run = $1), \
-         $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
-        &[
-            run.0.into(),
-            (&record.key.path).into(),
-            record.key.pass.word().into(),
-            i64::from(record.key.attempt).into(),
-            record.state.word().into(),
-            record.epoch.into(),
-            record.about.map(i64::from).into(),
-            (&record.effect).into(),
-            (&record.action).into(),
-            (&json(&record.with)?).into(),
-            (&json(&record.before)?).into(),
-            (&json(&record.output)?).into(),
-            record.error.as_deref().into(),
-            record.may_have_changed.into(),
-            record.verdict.map(Verdict::word).into(),
-            record.due_at.into(),
-            record.question.map(|question| question.0).into(),
-            record.started.into(),
-            record.ended.into(),
-            record.system.as_deref().into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Writes what became of an attempt.
-pub async fn amend(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
-    tx.execute(
-        "update steps set state = $5, output = $6, error = $7, may_have_changed = $8, verdict = $9, due_at = $10, \
-         question = $11, ended_at = $12 where run = $1 and path = $2 and pass = $3 and attempt = $4",
-        &[
-            run.0.into(),
-            (&record.key.path).into(),
-            record.key.pass.word().into(),
-            i64::from(record.key.attempt).into(),
-            record.state.word().into(),
-            (&json(&record.output)?).into(),
-            record.error.as_deref().into(),
-            record.may_have_changed.into(),
-            record.verdict.map(Verdict::word).into(),
-            record.due_at.into(),
-            record.question.map(|question| question.0).into(),
-            record.ended.into(),
-        ],
-    )
-    .await?;
-    Ok(())
+    all(reader, &rows).await
 }
 
 /// The identity of this store, which idempotency keys are made from.
@@ -358,11 +336,19 @@ pub async fn instance(reader: &mut Reader) -> Result<String> {
     row.map_or(Ok(String::new()), |row| row.text("id"))
 }
 
-fn driven(row: &Row) -> Result<Driven> {
-    Ok(Driven { run: run(row)?, instance: row.text("instance")? })
+async fn driven(reader: &mut Reader, row: &Row) -> Result<Driven> {
+    Ok(Driven { run: run(reader, row).await?, instance: row.text("instance")? })
 }
 
-fn run(row: &Row) -> Result<Run> {
+async fn all(reader: &mut Reader, rows: &[Row]) -> Result<Vec<Run>> {
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in rows {
+        runs.push(run(reader, row).await?);
+    }
+    Ok(runs)
+}
+
+async fn run(reader: &mut Reader, row: &Row) -> Result<Run> {
     let cause = row.opt_text("cause")?.map(|_| row.json::<Cause>("cause")).transpose()?;
     let hold = row.opt_text("hold")?.map(|_| row.json("hold")).transpose()?;
     let failure = row.opt_text("failure")?.map(|_| row.json("failure")).transpose()?;
@@ -376,7 +362,7 @@ fn run(row: &Row) -> Result<Run> {
     };
     Ok(Run {
         id: RunId(row.int("id")?),
-        plan: row.json("plan")?,
+        plan: plans::by_hash(reader, row.str("plan_hash")?).await?,
         target: Target { service: row.text("service")?, environment: row.text("environment")? },
         incident: row.opt_int("incident")?.map(IncidentId),
         cause,
@@ -406,33 +392,5 @@ fn run(row: &Row) -> Result<Run> {
         mutated_at: row.opt_time("mutated_at")?,
         started_at: row.time("started_at")?,
         ended_at: row.opt_time("ended_at")?,
-    })
-}
-
-fn step(row: &Row) -> Result<StepRecord> {
-    let attempt = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-    Ok(StepRecord {
-        key: StepKey {
-            path: row.text("path")?,
-            pass: row.parsed::<Pass>("pass")?,
-            attempt: attempt(row.int("attempt")?),
-        },
-        seq: row.int("seq")?,
-        state: row.parsed("state")?,
-        epoch: row.int("epoch")?,
-        about: row.opt_int("about")?.map(attempt),
-        effect: row.text("effect")?,
-        action: row.text("action")?,
-        system: row.opt_text("system")?,
-        with: row.json("fields")?,
-        before: row.json("before")?,
-        output: row.json("output")?,
-        error: row.opt_text("error")?,
-        may_have_changed: row.is("may_have_changed")?,
-        verdict: row.opt_text("verdict")?.map(|_| row.parsed("verdict")).transpose()?,
-        due_at: row.opt_time("due_at")?,
-        question: row.opt_int("question")?.map(ApprovalId),
-        started: row.time("started_at")?,
-        ended: row.opt_time("ended_at")?,
     })
 }

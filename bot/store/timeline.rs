@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Bind, Reader, Result, Row, Tx,
+    connection::legible,
     row::{json, list},
-    tx::legible,
 };
 use crate::domain::{
     time::Time,

@@ -1,39 +1,55 @@
 //! A transaction as the layers above see it: rows, statements, and the work to wake after the commit.
 //!
-//! What is written again and again (entries, wishes for cards, timers) waits until the commit, or until a statement names
-//! its table, and is then written with one statement for each table, whatever decided it.
+//! What is written again and again (runs and their steps, entries, wishes for cards, timers) waits until the commit, or
+//! until a statement names its table, and is then written with one statement for each table, whatever decided it. What is
+//! read again and again is kept likewise, until something is written that could change it.
 
-use std::{
-    ops::{Deref, DerefMut},
-    pin::pin,
-    task::Poll,
-    time::{Duration, Instant},
+use std::ops::{Deref, DerefMut};
+
+use futures::{TryStreamExt, stream::BoxStream};
+use tokio::task::JoinHandle;
+
+use super::{
+    Bind, Fault, FaultKind, Result, Row, Wake,
+    ahead::Ahead,
+    alerts, cards,
+    connection::{Connection, Statement},
+    locks, runs, steps, timeline, timers,
 };
 
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments,
-    sqlite::SqliteArguments,
-};
-
-use super::{Bind, Fault, FaultKind, Result, Row, Wake, cards, dialect, timeline, timers};
-
-/// How many rows a statement writes: few statements have to be known, and none has too many values for either database.
-const AT_ONCE: [usize; 4] = [64, 16, 4, 1];
-/// How long SQLite's thread is looked at before it is waited for.
-const SOON: Duration = Duration::from_micros(60);
-/// How long a server may take to answer a statement, which it lets take 15 s.
-const ANSWER: Duration = Duration::from_secs(16);
+/// How many rows a statement writes, if there are more than the last of these; else as many as there are. So few statements
+/// have to be known, and none has too many values for either database.
+const AT_ONCE: [usize; 2] = [64, 16];
+/// From how many alerts on it takes less time to write them beside the decision than to wait for them.
+const MANY: usize = 64;
 
 /// Reads one consistent state.
 pub struct Reader {
-    connection: Connection,
+    held: Held,
+    is_of_server: bool,
+    /// What could not be written. Nothing is committed then, whatever the decision made of it.
+    failed: Option<Fault>,
+    ahead: Ahead,
     later: Later,
+}
+
+/// Who has the connection.
+enum Held {
+    /// The transaction.
+    Here(Connection),
+    /// A task that writes rows with it.
+    Writing(JoinHandle<(Connection, Result<()>)>),
+    /// A task that broke.
+    Lost,
 }
 
 /// What is still to be written, by table. A transaction that only reads has nothing here.
 #[derive(Default)]
 pub(super) struct Later {
+    pub(super) alerts: alerts::Later,
+    pub(super) locks: locks::Later,
+    pub(super) runs: runs::Later,
+    pub(super) steps: steps::Later,
     pub(super) timeline: timeline::Later,
     pub(super) cards: cards::Later,
     pub(super) timers: timers::Later,
@@ -42,39 +58,23 @@ pub(super) struct Later {
 impl Later {
     /// Whether the statement has to come after what is still to be written.
     fn is_named_in(&self, sql: &str) -> bool {
-        (!self.timeline.is_empty() && (sql.contains("timeline") || sql.contains("chains")))
-            || (!self.cards.is_empty() && sql.contains("cards"))
-            || (!self.timers.is_empty() && sql.contains("timers"))
+        (!self.alerts.is_empty() && names(sql, "alerts"))
+            || (!self.locks.is_empty() && names(sql, "locks"))
+            || (!self.timeline.is_empty() && (names(sql, "timeline") || names(sql, "chains")))
+            || (!self.cards.is_empty() && names(sql, "cards"))
+            || (!self.timers.is_empty() && names(sql, "timers"))
+            || (!self.runs.is_empty() && names(sql, "runs"))
+            || (!self.steps.is_empty() && names(sql, "steps"))
     }
 }
 
-/// A connection in a transaction.
-pub(super) enum Connection {
-    /// The one that writes.
-    Sqlite(Box<SqliteConnection>),
-    /// One that reads a snapshot, and goes back to its pool.
-    SqliteSnapshot(Transaction<'static, Sqlite>),
-    /// One that writes.
-    Postgres(Box<PgConnection>),
-    /// One that reads a snapshot, and goes back to its pool.
-    PostgresSnapshot(Transaction<'static, Postgres>),
-}
-
-/// Either database's own connection.
-enum Own<'c> {
-    Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
-}
-
-impl Connection {
-    fn own(&mut self) -> Own<'_> {
-        match self {
-            Connection::Sqlite(connection) => Own::Sqlite(connection),
-            Connection::SqliteSnapshot(transaction) => Own::Sqlite(transaction),
-            Connection::Postgres(connection) => Own::Postgres(connection),
-            Connection::PostgresSnapshot(transaction) => Own::Postgres(transaction),
-        }
-    }
+/// Whether the statement names this table.
+pub(super) fn names(sql: &str, table: &str) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let bytes = sql.as_bytes();
+    sql.match_indices(table).any(|(at, _)| {
+        !is_part(at.checked_sub(1).and_then(|before| bytes.get(before))) && !is_part(bytes.get(at + table.len()))
+    })
 }
 
 /// Reads and writes inside one transaction. Everything that a [`Reader`] can be asked, it can be asked too.
@@ -83,57 +83,16 @@ pub struct Tx {
     wakes: Vec<Wake>,
 }
 
-/// Binds the values in their order.
-macro_rules! bound {
-    ($sql:expr, $binds:expr) => {
-        $binds.iter().fold(sqlx::query(AssertSqlSafe($sql)), |query, bind| match bind {
-            Bind::Int(value) => query.bind(*value),
-            Bind::Text(value) => query.bind(value.map(|text| legible(text.to_owned()))),
-        })
-    };
-}
-
-fn sqlite(sql: &'static str, binds: &[Bind<'_>]) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
-    bound!(sql, binds)
-}
-
-fn postgres(sql: &'static str, binds: &[Bind<'_>]) -> sqlx::query::Query<'static, Postgres, PgArguments> {
-    bound!(dialect::postgres(sql), binds)
-}
-
-/// Waits for an answer for as long as the server lets a statement take, and a little: a network that is cut off says
-/// nothing for many minutes.
-async fn answered<T>(
-    query: impl Future<Output = std::result::Result<T, sqlx::Error>>,
-) -> std::result::Result<T, sqlx::Error> {
-    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer"));
-    tokio::time::timeout(ANSWER, query).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// Waits for SQLite's thread, which answers most statements within microseconds: to sleep until then, and be woken, takes
-/// longer than to look again.
-async fn soon<T>(query: impl Future<Output = T>) -> T {
-    let mut query = pin!(query);
-    let begun = Instant::now();
-    loop {
-        if let Poll::Ready(answer) = futures::poll!(query.as_mut()) {
-            return answer;
-        }
-        if begun.elapsed() > SOON {
-            return query.await;
-        }
-        std::thread::yield_now();
-    }
-}
-
-/// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
-pub(super) fn legible(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
-}
-
 impl Reader {
     pub(super) fn of(connection: Connection) -> Self {
-        Self { connection, later: Later::default() }
+        let is_of_server = connection.is_of_server();
+        let (ahead, later) = (Ahead::default(), Later::default());
+        Self { held: Held::Here(connection), is_of_server, failed: None, ahead, later }
+    }
+
+    /// What was read and need not be read again.
+    pub(super) fn ahead(&mut self) -> &mut Ahead {
+        &mut self.ahead
     }
 
     /// What is still to be written.
@@ -141,17 +100,54 @@ impl Reader {
         &mut self.later
     }
 
-    /// Writes what has waited, if the statement is about it.
+    /// Whether a server keeps the store.
+    pub(super) fn is_of_server(&self) -> bool {
+        self.is_of_server
+    }
+
+    /// The connection, once nobody writes with it any more.
+    async fn connection(&mut self) -> Result<&mut Connection> {
+        if let Held::Writing(task) = &mut self.held {
+            let (held, written) = match task.await {
+                Ok((connection, written)) => (Held::Here(connection), written),
+                Err(_) => (Held::Lost, Ok(())),
+            };
+            self.held = held;
+            self.noted(written)?;
+        }
+        match &mut self.held {
+            Held::Here(connection) => Ok(connection),
+            Held::Writing(_) | Held::Lost => Err(Fault::new(FaultKind::Unreachable, "the connection is lost")),
+        }
+    }
+
+    /// Notes what could not be written.
+    fn noted<T>(&mut self, written: Result<T>) -> Result<T> {
+        if let Err(fault) = &written {
+            self.failed.get_or_insert_with(|| fault.clone());
+        }
+        written
+    }
+
+    /// Writes what has waited, if the statement is about it, and forgets what it may change.
     async fn catch_up(&mut self, sql: &'static str) -> Result<()> {
+        if !sql.starts_with("select") {
+            self.ahead.forget(sql);
+        }
         if self.later.is_named_in(sql) { self.write_later().await } else { Ok(()) }
     }
 
     /// Writes what has waited.
     async fn write_later(&mut self) -> Result<()> {
-        let Later { timeline, cards, timers } = &mut self.later;
+        let Later { alerts, locks, runs, steps, timeline, cards, timers } = &mut self.later;
+        let (alerts, locks, runs, steps) = (alerts.take(), locks.take(), runs.take(), steps.take());
         let (entries, ends) = timeline.take();
         let cards = cards.take();
         let (set, cleared) = timers.take()?;
+        self.insert(alerts::PUT, alerts.iter().map(alerts::Put::row)).await?;
+        self.insert(locks::TAKE, locks.iter().map(locks::Taken::row)).await?;
+        self.insert(runs::SAVE, runs.iter().map(runs::Saved::row)).await?;
+        self.insert(steps::PUT, steps.iter().map(steps::Put::row)).await?;
         self.insert(timeline::ADD, entries.iter().map(timeline::New::row)).await?;
         self.insert(timeline::END, ends.iter().map(timeline::End::row)).await?;
         self.insert(cards::WANT, cards.iter().map(cards::Wish::row)).await?;
@@ -162,50 +158,52 @@ impl Reader {
         Ok(())
     }
 
+    /// The statements that write rows, made from one whose `values (…)` stand for one row.
+    fn statements<'a, const N: usize>(
+        &self,
+        sql: &'static str,
+        rows: impl Iterator<Item = [Bind<'a>; N]>,
+    ) -> Vec<Statement> {
+        let rows: Vec<[Bind<'_>; N]> = rows.collect();
+        let (mut left, mut statements) = (rows.as_slice(), Vec::new());
+        while !left.is_empty() {
+            let count = AT_ONCE.into_iter().find(|count| *count <= left.len()).unwrap_or(left.len());
+            let (rows, rest) = left.split_at(count);
+            statements.push(Statement::of_rows(sql, count, rows.as_flattened(), self.is_of_server));
+            left = rest;
+        }
+        statements
+    }
+
     /// Writes rows by a statement whose `values (…)` stand for one.
     async fn insert<'a, const N: usize>(
         &mut self,
         sql: &'static str,
         rows: impl Iterator<Item = [Bind<'a>; N]>,
     ) -> Result<()> {
-        let rows: Vec<[Bind<'_>; N]> = rows.collect();
-        let mut left = rows.as_slice();
-        while let Some(count) = AT_ONCE.iter().find(|count| **count <= left.len()) {
-            let (rows, rest) = left.split_at(*count);
-            self.run_rows(sql, *count, rows.as_flattened()).await?;
-            left = rest;
+        for statement in self.statements(sql, rows) {
+            let written = self.connection().await?.run(statement).await;
+            self.noted(written)?;
         }
         Ok(())
     }
 
     async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
-        let changed = match self.connection.own() {
-            Own::Sqlite(own) => soon(sqlite(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
-            Own::Postgres(own) => answered(postgres(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
-        };
-        changed.map_err(|error| explain(error, sql))
-    }
-
-    async fn run_rows(&mut self, sql: &'static str, count: usize, binds: &[Bind<'_>]) -> Result<()> {
-        let done = match self.connection.own() {
-            Own::Sqlite(own) => soon(sqlite(dialect::for_rows(sql, count, true), binds).execute(own)).await.map(drop),
-            Own::Postgres(own) => bound!(dialect::for_rows(sql, count, false), binds).execute(own).await.map(drop),
-        };
-        done.map_err(|error| explain(error, sql))
+        let statement = Statement::one(sql, binds, self.is_of_server);
+        let changed = self.connection().await?.run(statement).await;
+        self.noted(changed)
     }
 
     /// All rows of a query.
     pub async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
         self.catch_up(sql).await?;
-        let rows = match self.connection.own() {
-            Own::Sqlite(own) => {
-                soon(sqlite(sql, binds).fetch_all(own)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
-            }
-            Own::Postgres(own) => answered(postgres(sql, binds).fetch_all(own))
-                .await
-                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
-        };
-        rows.map_err(|error| explain(error, sql))
+        self.connection().await?.rows(sql, binds).await
+    }
+
+    /// The row of a query that has at most one.
+    pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
+        self.catch_up(sql).await?;
+        self.connection().await?.row(sql, binds).await
     }
 
     /// Shows the rows of a query one after the other, so that they are not all in memory at once.
@@ -216,7 +214,7 @@ impl Reader {
         mut see: impl FnMut(&Row) -> Result<()> + Send,
     ) -> Result<()> {
         self.catch_up(sql).await?;
-        let mut rows = self.stream(sql, binds);
+        let mut rows = self.stream(sql, binds).await?;
         while let Some(row) = rows.try_next().await? {
             see(&row)?;
         }
@@ -224,40 +222,14 @@ impl Reader {
     }
 
     /// The rows of a query one after the other, however many there are.
-    pub(super) fn stream<'r>(&'r mut self, sql: &'static str, binds: &[Bind<'_>]) -> BoxStream<'r, Result<Row>> {
-        let rows = match self.connection.own() {
-            Own::Sqlite(own) => sqlite(sql, binds).fetch(own).map_ok(Row::Sqlite).boxed(),
-            Own::Postgres(own) => postgres(sql, binds).fetch(own).map_ok(Row::Postgres).boxed(),
-        };
-        rows.map_err(move |error| explain(error, sql)).boxed()
-    }
-
-    /// Whether a server keeps the store.
-    pub(super) fn is_of_server(&mut self) -> bool {
-        matches!(self.connection.own(), Own::Postgres(_))
+    pub(super) async fn stream(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<BoxStream<'_, Result<Row>>> {
+        Ok(self.connection().await?.stream(sql, binds))
     }
 
     /// Lets the database read a statement without running it.
     #[cfg(test)]
     pub(crate) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
-        use sqlx::{Executor as _, SqlSafeStr as _};
-        let prepared = match self.connection.own() {
-            Own::Sqlite(own) => own.prepare(AssertSqlSafe(sql).into_sql_str()).await.map(drop),
-            Own::Postgres(own) => own.prepare(AssertSqlSafe(dialect::postgres(sql)).into_sql_str()).await.map(drop),
-        };
-        prepared.map_err(|error| explain(error, sql))
-    }
-
-    /// The row of a query that has at most one.
-    pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
-        self.catch_up(sql).await?;
-        let row = match self.connection.own() {
-            Own::Sqlite(own) => soon(sqlite(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Sqlite)),
-            Own::Postgres(own) => {
-                answered(postgres(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Postgres))
-            }
-        };
-        row.map_err(|error| explain(error, sql))
+        self.connection().await?.prepare(sql).await
     }
 }
 
@@ -284,30 +256,64 @@ impl Tx {
 
     /// Begins a transaction, by these statements.
     pub(super) async fn begin(&mut self, sql: &str) -> Result<()> {
-        self.reader.later = Later::default();
+        self.forget();
         self.send(sql).await
+    }
+
+    /// Writes alerts that wait, if they are many, beside a decision that computes for a while: the next statement waits for
+    /// them.
+    pub async fn write_beside(&mut self) -> Result<()> {
+        let reader = &mut self.reader;
+        if reader.later.alerts.len() < MANY {
+            return Ok(());
+        }
+        reader.connection().await?;
+        let alerts = reader.later.alerts.take();
+        let statements = reader.statements(alerts::PUT, alerts.iter().map(alerts::Put::row));
+        match std::mem::replace(&mut reader.held, Held::Lost) {
+            Held::Here(mut connection) => {
+                reader.held = Held::Writing(tokio::spawn(async move {
+                    for statement in statements {
+                        if let Err(fault) = connection.run(statement).await {
+                            return (connection, Err(fault));
+                        }
+                    }
+                    (connection, Ok(()))
+                }));
+            }
+            held @ (Held::Writing(_) | Held::Lost) => reader.held = held,
+        }
+        Ok(())
     }
 
     /// Writes everything that was decided, and makes it durable by these statements.
     pub(super) async fn commit(&mut self, sql: &str) -> Result<()> {
         self.reader.write_later().await?;
-        self.send(sql).await
+        self.reader.connection().await?;
+        match self.reader.failed.take() {
+            Some(fault) => Err(fault),
+            None => self.send(sql).await,
+        }
     }
 
     /// Takes back everything since the beginning.
     pub(super) async fn roll_back(&mut self) -> Result<()> {
         self.wakes.clear();
+        self.forget();
+        // What is being written comes to its end first, however it ends.
+        let _written = self.reader.connection().await;
+        self.send("rollback").await
+    }
+
+    fn forget(&mut self) {
+        self.reader.failed = None;
+        self.reader.ahead = Ahead::default();
         self.reader.later = Later::default();
-        self.reader.run("rollback", &[]).await.map(drop)
     }
 
     /// Sends statements without values, all at once.
     async fn send(&mut self, sql: &str) -> Result<()> {
-        let sent = match self.reader.connection.own() {
-            Own::Sqlite(own) => soon(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
-            Own::Postgres(own) => answered(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
-        };
-        Ok(sent?)
+        self.reader.connection().await?.send(sql).await
     }
 
     /// Wakes this kind of work after the commit.
@@ -321,14 +327,14 @@ impl Tx {
         std::mem::take(&mut self.wakes)
     }
 
-    pub(super) fn into_connection(self) -> Connection {
-        self.reader.connection
+    /// The connection, unless it is lost.
+    pub(super) async fn into_connection(mut self) -> Option<Connection> {
+        let _written = self.reader.connection().await;
+        match self.reader.held {
+            Held::Here(connection) => Some(connection),
+            Held::Writing(_) | Held::Lost => None,
+        }
     }
-}
-
-fn explain(error: sqlx::Error, sql: &'static str) -> Fault {
-    let fault = Fault::from(error);
-    if fault.kind == FaultKind::Defect { Fault::defect(format!("{fault} in `{sql}`")) } else { fault }
 }
 
 impl Deref for Tx {

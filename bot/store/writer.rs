@@ -14,7 +14,8 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, postgres, sqlite, tx::Connection};
+use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, ahead, connection::Connection, postgres, sqlite};
+use crate::domain::ids::RunId;
 
 /// How many decisions may wait; more callers wait for a place.
 const QUEUE: usize = 1_024;
@@ -35,6 +36,8 @@ enum Message {
 
 /// A queued decision with the place for its answer.
 pub(super) trait Job: Send {
+    /// The run that it takes on, if it takes one on.
+    fn takes_on(&self) -> Option<RunId>;
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>>;
     /// Answers the caller: with the decision's answer, or with the fault.
     fn finish(self: Box<Self>, outcome: Result<()>);
@@ -47,6 +50,10 @@ struct Queued<D: Decision> {
 }
 
 impl<D: Decision> Job for Queued<D> {
+    fn takes_on(&self) -> Option<RunId> {
+        self.decision.takes_on()
+    }
+
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let decided = AssertUnwindSafe(self.decision.decide(tx)).catch_unwind().await;
@@ -135,7 +142,7 @@ impl Hand {
         match self {
             Hand::Sqlite(tx, mover, _lock) => {
                 mover.close().await;
-                if let Connection::Sqlite(connection) = tx.into_connection()
+                if let Some(Connection::Sqlite(connection)) = tx.into_connection().await
                     && let Err(error) = sqlx::Connection::close(*connection).await
                 {
                     tracing::warn!(%error, "the store did not close cleanly");
@@ -224,6 +231,8 @@ async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Re
 }
 
 pub(super) async fn run_all(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    let runs: Vec<RunId> = jobs.iter().filter_map(|job| job.takes_on()).collect();
+    ahead::read(tx, &runs).await?;
     for job in jobs {
         job.run(tx).await?;
     }

@@ -222,7 +222,7 @@ async fn holds(world: &World, case: &Shipped) {
 
     let runs = store::runs::newest(&mut reader, 10).await.unwrap();
     assert_eq!(runs.len(), 1, "there is one run");
-    let journal = store::runs::journal(&mut reader, runs[0].id).await.unwrap();
+    let journal = store::steps::journal(&mut reader, runs[0].id).await.unwrap();
     let open: Vec<_> = journal.0.iter().filter(|record| record.state == StepState::Intent).collect();
     assert!(open.is_empty(), "intents are left open: {open:?}");
 

@@ -75,7 +75,7 @@ impl World {
         let store = self.store().await;
         let mut reader = store.read().await.unwrap();
         let run = store::runs::by_id(&mut reader, RunId(number)).await.unwrap().unwrap();
-        let journal = store::runs::journal(&mut reader, run.id).await.unwrap();
+        let journal = store::steps::journal(&mut reader, run.id).await.unwrap();
         drop(reader);
         store.close().await;
         (run, journal)

@@ -56,6 +56,8 @@ pub struct Facts {
     pub breaker: Standing,
     /// The other run that holds the target.
     pub locked_by: Option<RunId>,
+    /// Whether the run itself holds the target.
+    pub holds_target: bool,
     /// Whether the alert changes its state too often.
     pub is_flapping: bool,
     /// Whether the alert fires; none if no alert started the run.

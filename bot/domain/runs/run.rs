@@ -1,6 +1,6 @@
 //! A run: one execution of a runbook against one target.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -210,7 +210,7 @@ pub struct Run {
     /// Its name.
     pub id: RunId,
     /// What it follows, as it was when it started.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What it mutates.
     pub target: Target,
     /// The incident it works on.

@@ -19,7 +19,7 @@ use crate::{
         incidents::acts,
         runs::{Settings, lanes, settle},
     },
-    store::{self, approvals, incidents, runs},
+    store::{self, approvals, incidents, runs, steps},
 };
 
 /// How many buttons stand in a row, how many rows there are, and how long a label can be where it is shortest.
@@ -34,7 +34,7 @@ pub(super) fn run<'a>(view: &'a mut View<'_>, subject: &'a Subject) -> BoxFuture
     Box::pin(async move {
         let Subject::Run(id) = subject else { return Ok(None) };
         let Some(run) = runs::by_id(view.reader, *id).await? else { return Ok(None) };
-        let journal = runs::journal(view.reader, *id).await?;
+        let journal = steps::journal(view.reader, *id).await?;
         Ok(Some(of_run(&run, &journal, view.now)))
     })
 }

@@ -36,7 +36,7 @@ use crate::{
     store::{
         self, approvals, incidents, locks, restores,
         runs::{self, Driven},
-        timers,
+        steps, timers,
     },
 };
 
@@ -61,7 +61,7 @@ impl<'c, 'r> Case<'c, 'r> {
     /// Opens the run, if there is one of this name.
     pub(super) async fn open(context: &'c mut Context<'r>, id: RunId) -> store::Result<Option<Case<'c, 'r>>> {
         let Some(run) = runs::by_id(context.tx, id).await? else { return Ok(None) };
-        let journal = runs::journal(context.tx, id).await?;
+        let journal = steps::journal(context.tx, id).await?;
         Ok(Some(Self { context, run, journal, known: Known::default() }))
     }
 
@@ -72,7 +72,7 @@ impl<'c, 'r> Case<'c, 'r> {
         is_untouched: bool,
     ) -> store::Result<Case<'c, 'r>> {
         let Driven { run, instance } = driven;
-        let journal = if is_untouched { Journal::default() } else { runs::journal(context.tx, run.id).await? };
+        let journal = if is_untouched { Journal::default() } else { steps::journal(context.tx, run.id).await? };
         let known = Known { instance: instance.into(), ..Known::default() };
         Ok(Self { context, run, journal, known })
     }
@@ -201,14 +201,14 @@ impl<'c, 'r> Case<'c, 'r> {
     /// Adds an attempt to the journal.
     pub(super) async fn note(&mut self, mut record: StepRecord) -> store::Result<()> {
         record.seq = self.journal.0.last().map_or(1, |last| last.seq + 1);
-        runs::note(self.context.tx, self.run.id, &record).await?;
+        steps::put(self.context.tx, self.run.id, &record).await?;
         self.journal.0.push(record);
         Ok(())
     }
 
     /// Writes what became of an attempt.
     pub(super) async fn amend(&mut self, record: StepRecord) -> store::Result<()> {
-        runs::amend(self.context.tx, self.run.id, &record).await?;
+        steps::put(self.context.tx, self.run.id, &record).await?;
         if let Some(old) = self.journal.0.iter_mut().find(|old| old.key == record.key) {
             *old = record;
         }

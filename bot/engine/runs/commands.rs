@@ -25,7 +25,7 @@ use crate::{
         chat::{Call, Command, Does, Kind, Line, Lookup, Message, Opt, Reply},
         runs::cards,
     },
-    store::{approvals, incidents, runs},
+    store::{approvals, incidents, runs, steps},
 };
 
 type Answered<'a> = BoxFuture<'a, Result<Reply, Stop>>;
@@ -223,7 +223,7 @@ fn show<'a>(view: &'a mut View<'_>, call: &'a Call) -> Answered<'a> {
         };
         let id: RunId = name.parse().map_err(|_| unknown())?;
         let run = runs::by_id(view.reader, id).await?.ok_or_else(unknown)?;
-        let journal = runs::journal(view.reader, id).await?;
+        let journal = steps::journal(view.reader, id).await?;
         Ok(Reply::private(Message::card(cards::of_run(&run, &journal, view.now))))
     })
 }

@@ -75,6 +75,7 @@ pub(super) async fn of(
         halted,
         is_halt_file_there: false,
         locked_by: standing.holder.filter(|holder| Some(*holder) != about.holder),
+        holds_target: standing.holder.is_some() && standing.holder == about.holder,
         is_flapping: alert.is_some_and(|alert| alert.flapping),
         firing,
         charged: standing.charged,

@@ -93,8 +93,11 @@ pub(super) async fn mutation_is_refused(
     if let Err(refused) = guards::evaluate(&plan.guards, moment, &facts, now) {
         return Ok(Some(refused));
     }
-    if let Some(other) = locks::take(case.context.tx, &target, case.run.holder(), now).await? {
+    if let Some(other) = facts.locked_by {
         return Ok(Some(Refused::new(Reason::TargetLocked, format!("by {other}"))));
+    }
+    if !facts.holds_target {
+        locks::take(case.context.tx, &target, case.run.holder(), now);
     }
     // What another run changes is spent by that one.
     if !is_aside

@@ -54,6 +54,8 @@ pub(super) struct Wish<'a> {
     pub(super) plan: &'a Plan,
     pub(super) incident: Option<IncidentId>,
     pub(super) cause: Option<Cause>,
+    /// The alert that is behind it, as it is.
+    pub(super) alert: Option<&'a Alert>,
     pub(super) requested_by: Actor,
     /// What makes a second wish the same as a first.
     pub(super) fault: String,
@@ -68,11 +70,11 @@ impl<'a> Wish<'a> {
     /// A wish that no alert and no other run is behind, for no incident.
     pub(super) fn new(plan: &'a Plan, requested_by: Actor, fault: String) -> Self {
         let (given, labels) = (BTreeMap::new(), BTreeMap::new());
-        Self { plan, incident: None, cause: None, requested_by, fault, given, labels, parent: None }
+        Self { plan, incident: None, cause: None, alert: None, requested_by, fault, given, labels, parent: None }
     }
 
     /// A wish that an alert is behind.
-    pub(super) fn by_alert(plan: &'a Plan, incident: Option<IncidentId>, alert: &Alert) -> Self {
+    pub(super) fn by_alert(plan: &'a Plan, incident: Option<IncidentId>, alert: &'a Alert) -> Self {
         let cause = Cause {
             key: alert.key.clone(),
             episode: alert.episode,
@@ -82,7 +84,7 @@ impl<'a> Wish<'a> {
             starts_at: alert.starts_at,
         };
         let wish = Self::new(plan, Actor::Source(alert.source.clone()), cause.fault());
-        Self { incident, cause: Some(cause), ..wish }
+        Self { incident, cause: Some(cause), alert: Some(alert), ..wish }
     }
 }
 
@@ -154,8 +156,10 @@ pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::
         Verdict::Attach(run) => return attach(context, wish, run).await,
         Verdict::Refuse(refused) => return refuse(context, wish, Some(&target), refused).await,
     };
+    let plan_hash = plan.hash();
     let new = runs::NewRun {
         plan,
+        plan_hash: &plan_hash,
         trigger_key: &key,
         target: &target,
         incident: wish.incident,
@@ -170,7 +174,7 @@ pub(super) async fn start(context: &mut Context<'_>, wish: &Wish<'_>) -> store::
     let event = Event::RunTriggered {
         run: id,
         runbook: plan.name.clone(),
-        plan_hash: plan.hash(),
+        plan_hash,
         target: target.to_string(),
         mode,
         by_alert: wish.cause.as_ref().map(|cause| cause.name.clone()),

@@ -24,7 +24,7 @@ use crate::{
         time::Time,
     },
     engine::{self, Engine},
-    store::{self, FaultKind, Wake, runs},
+    store::{self, FaultKind, Wake, runs, steps},
 };
 
 /// How often leases are renewed.
@@ -338,7 +338,7 @@ pub(super) async fn make(engine: &Engine, ports: &Ports, run: RunId, work: Work)
 /// happening at the same time.
 async fn end_leftovers(engine: &Engine, ports: &Ports, run: RunId, epoch: i64) {
     let journal = loop {
-        let read = async { runs::journal(&mut engine.read().await?, run).await };
+        let read = async { steps::journal(&mut engine.read().await?, run).await };
         match read.await {
             Ok(journal) => break journal,
             Err(fault) => {

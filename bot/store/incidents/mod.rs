@@ -93,6 +93,9 @@ pub async fn by_ids(reader: &mut Reader, ids: impl IntoIterator<Item = IncidentI
 
 /// The incident with this name.
 pub async fn by_id(reader: &mut Reader, id: IncidentId) -> Result<Option<Incident>> {
+    if let Some(incident) = reader.ahead().incident(id) {
+        return Ok(Some(incident.clone()));
+    }
     let row = reader.row("select * from incidents where id = $1", &[id.0.into()]).await?;
     row.as_ref().map(incident).transpose()
 }

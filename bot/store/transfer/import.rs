@@ -10,11 +10,12 @@ use super::{
     tables::{Column, TABLES, Table, named},
 };
 use crate::store::{
-    Address, Fault, FaultKind, Result, Tx, migrations,
+    Address, Fault, FaultKind, Result, Tx,
+    connection::Connection,
+    migrations,
     restores::{self, Restored},
     row::json,
     sqlite,
-    tx::Connection,
 };
 
 /// How many rows are written by one statement, and how many bytes of them.
@@ -75,10 +76,10 @@ pub async fn import(
         // What had been written goes with the connection in any case.
         let _rolled_back = tx.execute("rollback", &[]).await;
     }
-    let closed = match tx.into_connection() {
-        Connection::Sqlite(connection) => sqlx::Connection::close(*connection).await,
-        Connection::Postgres(connection) => sqlx::Connection::close(*connection).await,
-        Connection::SqliteSnapshot(_) | Connection::PostgresSnapshot(_) => Ok(()),
+    let closed = match tx.into_connection().await {
+        Some(Connection::Sqlite(connection)) => sqlx::Connection::close(*connection).await,
+        Some(Connection::Postgres(connection)) => sqlx::Connection::close(*connection).await,
+        Some(Connection::SqliteSnapshot(_) | Connection::PostgresSnapshot(_)) | None => Ok(()),
     };
     closed.map_err(Fault::from)?;
     drop(lock);

@@ -6,9 +6,10 @@ use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
 use crate::store::{
-    Fault, FaultKind, Reader, Result, Server, Tx, migrations,
+    Fault, FaultKind, Reader, Result, Server, Tx,
+    connection::Connection,
+    migrations,
     postgres::{BESIDE, PROGRAM},
-    tx::Connection,
 };
 
 /// How long the server may take to let somebody in.

@@ -144,9 +144,14 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        // They go when no run follows them any more.
+        name: "plans", key: &["hash"], of_incident: Some("hash in (select plan_hash from runs where incident = $1)"),
+        columns: &[Text("hash"), Text("plan")],
+    },
+    Table {
         name: "runs", key: &["id"], of_incident: Some("incident = $1"),
         columns: &[
-            Int("id"), Text("runbook"), Text("plan"), Text("plan_hash"), Text("trigger_key"), Text("service"),
+            Int("id"), Text("runbook"), Text("plan_hash"), Text("trigger_key"), Text("service"),
             Text("environment"), Int("incident"), Text("cause"), Text("requested_by"), Text("mode"), Text("state"),
             Text("pass"), Text("inputs"), Text("concurrency"), Text("hold"), Text("reason"), Int("revision"), Int("epoch"), Text("owner"),
             Int("lease_until"), Int("may_overlap"), Int("wake_at"), Text("cancelled_by"), Text("paused_by"), Int("deadline"),

@@ -231,7 +231,7 @@ async fn refused(stage: &Stage<'_>) -> store::Result<Option<(Reason, String)>> {
 }
 
 async fn ended(stage: &Stage<'_>, run: Run) -> store::Result<Played> {
-    let journal = store::runs::journal(&mut stage.engine.read().await?, run.id).await?;
+    let journal = store::steps::journal(&mut stage.engine.read().await?, run.id).await?;
     let mut steps: Vec<(String, Value)> = Vec::new();
     for record in journal.0.iter().filter(|record| record.key.pass == Pass::Do && record.state == StepState::Done) {
         let Some(step) = run.plan.step(&record.key.path) else { continue };

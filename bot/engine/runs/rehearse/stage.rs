@@ -293,7 +293,7 @@ impl<'t> Stage<'t> {
             return Ok(false);
         }
         let path = run.hold.as_ref().and_then(|hold| hold.path.clone()).unwrap_or_default();
-        let journal = store::runs::journal(&mut self.engine.read().await?, run.id).await?;
+        let journal = store::steps::journal(&mut self.engine.read().await?, run.id).await?;
         let pass = if run.pass == Pass::Undo { Pass::Undo } else { Pass::Do };
         let Some(record) = journal.last(&path, pass) else { return Ok(false) };
         let answer = match self.world.of(&record.effect).map(|effect| effect.outcome) {

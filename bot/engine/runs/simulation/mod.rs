@@ -42,7 +42,7 @@ use crate::{
         runs::{Ports, Step},
         trial::Trial,
     },
-    store::{Reader, approvals, runs, timeline, timers, trial::Home},
+    store::{Reader, approvals, runs, steps, timeline, timers, trial::Home},
 };
 
 /// How many things happen in one before all calms down.
@@ -141,7 +141,7 @@ impl Simulation {
 
     async fn known(&self, run: Run) -> Known {
         let mut reader = self.read().await;
-        let journal = runs::journal(&mut reader, run.id).await.unwrap();
+        let journal = steps::journal(&mut reader, run.id).await.unwrap();
         let asked = match run.plan.approval {
             Some(_) => approvals::of_run(&mut reader, run.id).await.unwrap(),
             None => Vec::new(),

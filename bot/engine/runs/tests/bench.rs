@@ -33,7 +33,7 @@ use crate::{
         runs::{Answer, Going, Input, Outcome, Ports, Settings, Step, Taken, actions},
         trial::Trial,
     },
-    store::{self, runs, timeline, timers},
+    store::{self, runs, steps, timeline, timers},
 };
 
 /// What happens to the next request that changes something.
@@ -204,7 +204,7 @@ impl store::Decision for Spoil {
     type Answer = ();
 
     async fn decide(&self, tx: &mut store::Tx) -> store::Result<()> {
-        tx.execute("update runs set plan = '{' where id = $1", &[self.0.0.into()]).await.map(drop)
+        tx.execute("update runs set inputs = '{' where id = $1", &[self.0.0.into()]).await.map(drop)
     }
 }
 
@@ -373,7 +373,7 @@ impl Bench {
 
     pub(super) async fn journal(&self, id: i64) -> Journal {
         let mut reader = self.trial.engine.read().await.unwrap();
-        runs::journal(&mut reader, RunId(id)).await.unwrap()
+        steps::journal(&mut reader, RunId(id)).await.unwrap()
     }
 
     pub(super) async fn entries(&self, chain: Chain) -> Vec<Entry> {

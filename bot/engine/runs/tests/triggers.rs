@@ -85,7 +85,7 @@ async fn an_incident_starts_what_it_reaches() {
     bench.alert("Errors", true).await;
     bench.work().await;
     let names = async |bench: &Bench| -> Vec<String> {
-        bench.runs().await.into_iter().rev().map(|run| run.plan.name).collect()
+        bench.runs().await.into_iter().rev().map(|run| run.plan.name.clone()).collect()
     };
     assert_eq!(names(&bench).await, Vec::<String>::new());
     bench.says("chief", "/incident severity incident:INC-1 severity:SEV1").await.unwrap();

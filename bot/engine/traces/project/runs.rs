@@ -11,7 +11,7 @@ use crate::{
         timeline::Entry,
         traces::Span,
     },
-    store::{self, Reader, approvals, runs},
+    store::{self, Reader, approvals, runs, steps},
 };
 
 /// Attempts that ended, each with the word for how; empty where only the journal says it.
@@ -79,7 +79,7 @@ impl Scene<'_> {
         let mut journals: BTreeMap<RunId, (Journal, Option<Run>)> = BTreeMap::new();
         for ((run, key), word) in attempts {
             if !journals.contains_key(run) {
-                let read = (runs::journal(reader, *run).await?, runs::by_id(reader, *run).await?);
+                let read = (steps::journal(reader, *run).await?, runs::by_id(reader, *run).await?);
                 journals.insert(*run, read);
             }
             let Some((journal, about)) = journals.get(run) else { continue };

@@ -1,0 +1,289 @@
+//! What a transaction has read before it is asked for, or is asked for again: what many decisions need is read once, and
+//! what each of many needs is read together. Whatever writes to a table forgets what was read of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    Reader, Result, Row, Tx, alerts, incidents,
+    locks::{self, Standing},
+    row::list,
+    steps, timeline,
+    tx::names,
+};
+use crate::domain::{
+    alerts::Alert,
+    ids::{AlertKey, IncidentId, RunId},
+    incidents::Incident,
+    runbooks::plan::Target,
+    runs::{Cause, Journal},
+    timeline::Chain,
+};
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct Ahead {
+    tables: Vec<(&'static str, &'static str, Arc<[Row]>)>,
+    runs: HashMap<RunId, Row>,
+    journals: HashMap<RunId, Result<Journal>>,
+    plans: HashSet<String>,
+    standings: HashMap<(String, Target), Standing>,
+    alerts: HashMap<AlertKey, Arc<Alert>>,
+    incidents: HashMap<IncidentId, Incident>,
+}
+
+impl Ahead {
+    /// Forgets what this statement may change.
+    pub(super) fn forget(&mut self, sql: &str) {
+        self.tables.retain(|(table, ..)| !names(sql, table));
+        if names(sql, "runs") {
+            self.runs.clear();
+        }
+        if names(sql, "steps") {
+            self.journals.clear();
+        }
+        if names(sql, "plans") {
+            self.plans.clear();
+        }
+        if names(sql, "alerts") {
+            self.alerts.clear();
+        }
+        if names(sql, "incidents") {
+            self.incidents.clear();
+        }
+    }
+
+    /// Forgets a run that is about to be written.
+    pub(super) fn forget_run(&mut self, id: RunId) {
+        self.runs.remove(&id);
+    }
+
+    /// Forgets the journal of a run that is about to be written.
+    pub(super) fn forget_journal(&mut self, id: RunId) {
+        self.journals.remove(&id);
+    }
+
+    /// Forgets what keeps runbooks from a target.
+    pub(super) fn forget_target(&mut self, target: &Target) {
+        self.standings.retain(|(_, known), _| known != target);
+    }
+
+    /// Forgets what keeps runbooks from any target.
+    pub(super) fn forget_targets(&mut self) {
+        self.standings.clear();
+    }
+
+    /// Forgets an alert that is about to be written.
+    pub(super) fn forget_alert(&mut self, key: &AlertKey) {
+        self.alerts.remove(key);
+    }
+
+    /// The alert, if it was read.
+    pub(super) fn alert(&self, key: &AlertKey) -> Option<&Arc<Alert>> {
+        self.alerts.get(key)
+    }
+
+    /// The incident, if it was read.
+    pub(super) fn incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.incidents.get(&id)
+    }
+
+    /// What keeps a runbook from a target, if it was read.
+    pub(super) fn standing(&self, runbook: &str, target: &Target) -> Option<&Standing> {
+        self.standings.get(&(runbook.to_owned(), target.clone()))
+    }
+
+    /// Whether the plan with this hash is certainly there.
+    pub(super) fn has_plan(&self, hash: &str) -> bool {
+        self.plans.contains(hash)
+    }
+
+    /// The plan with this hash is there.
+    pub(super) fn keep_plan(&mut self, hash: String) {
+        self.plans.insert(hash);
+    }
+
+    /// The run's row, if it was read; once.
+    pub(super) fn run(&mut self, id: RunId) -> Option<Row> {
+        self.runs.remove(&id)
+    }
+
+    /// The run's journal, if it was read; once.
+    pub(super) fn journal(&mut self, id: RunId) -> Option<Result<Journal>> {
+        self.journals.remove(&id)
+    }
+}
+
+/// A run's row as a worker sees it, with the identity of the store.
+macro_rules! driven {
+    ($which:literal) => {
+        concat!("select runs.*, (select id from instance) as instance from runs where id ", $which)
+    };
+}
+
+pub(super) const RUN: &str = driven!("= $1");
+const RUNS: &str = driven!("in (select cast(value as bigint) from json_each($1))");
+
+/// Reads these runs and their journals, for decisions that are about to take them on.
+pub(super) async fn read(tx: &mut Tx, ids: &[RunId]) -> Result<()> {
+    if ids.len() < 2 {
+        return Ok(());
+    }
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let list = list(&ids)?;
+    let rows = tx.rows(RUNS, &[(&list).into()]).await?;
+    let journals = steps::journals(tx, &list).await?;
+    around(tx, &rows, &list).await?;
+    let ahead = tx.ahead();
+    for row in rows {
+        ahead.runs.insert(RunId(row.int("id")?), row);
+    }
+    ahead.journals.extend(ids.into_iter().map(|id| (RunId(id), Ok(Journal::default()))));
+    ahead.journals.extend(journals);
+    Ok(())
+}
+
+/// Reads what these runs, of which this is the list of numbers, stand in: their targets, incidents and alerts.
+pub(super) async fn around(tx: &mut Tx, runs: &[Row], list: &str) -> Result<()> {
+    if runs.len() < 2 {
+        return Ok(());
+    }
+    let standings = locks::standings(tx, list).await?;
+    let (mut chains, mut ids, mut keys) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for row in runs {
+        let incident = row.opt_int("incident")?.map(IncidentId);
+        chains.push(incident.map_or(Chain::System, Chain::Incident));
+        ids.extend(incident);
+        // What cannot be read is the run's own trouble.
+        let cause = row.opt_text("cause")?.and_then(|_| row.json::<Cause>("cause").ok());
+        keys.extend(cause.map(|cause| cause.key));
+    }
+    timeline::open(tx, chains).await?;
+    let incidents = if ids.is_empty() { Vec::new() } else { incidents::by_ids(tx, ids).await? };
+    let alerts = if keys.is_empty() { BTreeMap::new() } else { alerts::known(tx, &keys).await? };
+    let ahead = tx.ahead();
+    ahead.standings.extend(standings);
+    ahead.incidents.extend(incidents.into_iter().map(|(incident, _)| (incident.id, incident)));
+    ahead.alerts.extend(alerts);
+    Ok(())
+}
+
+/// All rows of a table that has few, by a statement without values.
+pub(super) async fn table(reader: &mut Reader, table: &'static str, sql: &'static str) -> Result<Arc<[Row]>> {
+    if let Some((.., rows)) = reader.ahead().tables.iter().find(|(_, by, _)| *by == sql) {
+        return Ok(Arc::clone(rows));
+    }
+    let rows: Arc<[Row]> = reader.rows(sql, &[]).await?.into();
+    reader.ahead().tables.push((table, sql, Arc::clone(&rows)));
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path};
+
+    use super::*;
+    use crate::{
+        domain::{
+            people::{Actor, PersonId},
+            runbooks::{self, plan::Mode},
+            runs::{Run, RunState},
+            time::Time,
+        },
+        store::{
+            Decision, Store,
+            runs::{self, NewRun},
+            trial::Home,
+        },
+    };
+
+    const RUNBOOK: &str = "name: tried\nmode: auto\ntrigger: { chat: {} }\n\
+        target: { service: shop, environment: production }\nsteps: [ { name: rest, action: wait, with: { for: 1m } } ]\n";
+
+    /// Starts a run that a worker drives.
+    struct Start;
+
+    impl Decision for Start {
+        type Answer = RunId;
+
+        async fn decide(&self, tx: &mut Tx) -> Result<RunId> {
+            let plan = runbooks::read(Path::new("tried.yaml"), RUNBOOK.as_bytes()).unwrap();
+            let new = NewRun {
+                plan: &plan,
+                plan_hash: &plan.hash(),
+                trigger_key: &uuid::Uuid::now_v7().to_string(),
+                target: &Target { service: "shop".to_owned(), environment: "production".to_owned() },
+                incident: None,
+                cause: None,
+                requested_by: &Actor::Bot,
+                mode: Mode::Auto,
+                inputs: &BTreeMap::new(),
+                concurrency: None,
+                parent: None,
+            };
+            let id = runs::add(tx, &new, Time::EPOCH).await?;
+            runs::claim(tx, "worker", (Time::EPOCH, Time::from_millis(1)), 16).await?;
+            Ok(id)
+        }
+    }
+
+    /// Takes a run on and writes it: how it was found.
+    struct Change(RunId);
+
+    impl Decision for Change {
+        type Answer = Option<Run>;
+
+        fn takes_on(&self) -> Option<RunId> {
+            Some(self.0)
+        }
+
+        async fn decide(&self, tx: &mut Tx) -> Result<Option<Run>> {
+            let Some(found) = runs::fence(tx, self.0, 1, "worker").await? else { return Ok(None) };
+            let cancelled_by = Some(PersonId("ana".to_owned()));
+            runs::save(tx, &Run { cancelled_by, revision: found.run.revision + 1, ..found.run.clone() }).await?;
+            Ok(Some(found.run))
+        }
+    }
+
+    /// Takes every run from its worker.
+    struct Orphan;
+
+    impl Decision for Orphan {
+        type Answer = u64;
+
+        async fn decide(&self, tx: &mut Tx) -> Result<u64> {
+            runs::orphan(tx).await
+        }
+    }
+
+    /// What decisions share a read of is read anew once one of them has changed it.
+    #[tokio::test]
+    async fn a_decision_sees_what_the_one_before_it_wrote() {
+        let home = Home::new().await;
+        let store = Store::open(home.address()).await.unwrap();
+        let (first, second) = (store.decide(Start).await.unwrap(), store.decide(Start).await.unwrap());
+        let (one, other, again, orphaned, late) = tokio::join!(
+            store.decide(Change(first)),
+            store.decide(Change(second)),
+            store.decide(Change(first)),
+            store.decide(Orphan),
+            store.decide(Change(second)),
+        );
+        let (one, other, again) = (one.unwrap().unwrap(), other.unwrap().unwrap(), again.unwrap().unwrap());
+        assert_eq!((one.cancelled_by, other.cancelled_by), (None, None), "both as they were");
+        assert_eq!((again.cancelled_by.is_some(), again.revision), (true, one.revision + 1));
+        assert_eq!(orphaned.unwrap(), 2);
+        assert_eq!(late.unwrap(), None, "nobody drives it any more");
+        let read = runs::by_id(&mut store.read().await.unwrap(), first).await.unwrap().unwrap();
+        assert_eq!((read.revision, read.state, read.owner), (one.revision + 2, RunState::Running, None));
+        assert_eq!(read.plan.name, "tried");
+    }
+
+    #[test]
+    fn a_table_is_named_by_its_whole_name() {
+        assert!(names("update runs set id = 1", "runs") && names("select runs.id from runs", "runs"));
+        assert!(!names("update incidents set open_runs = 1", "runs") && !names("select run from steps", "runs"));
+    }
+}

@@ -33,6 +33,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const PATH: &str = "/webhooks/alertmanager";
+/// How many alerts are filled in by one commit.
+const SLICE: u64 = 500_000;
 
 const LOADS: [Load; 7] = [
     Load { size: 1, connections: 1, repeats: false },
@@ -63,9 +65,7 @@ fn main() {
             // Each row starts with stores of its own, so that none is measured against the rows of another.
             let place = |name: &str| folder.path().join(format!("{name}-{size}-{connections}-{repeats}.db"));
             let store = Store::open(&place("bot")).await.unwrap();
-            if behind > 0 {
-                store.decide(Fill(behind)).await.unwrap();
-            }
+            fill(&store, behind).await;
             let used = cpu();
             let mut durable = load::load(to(serve(bot(store.clone())).await), load, length).await;
             let (used, memory) = (cpu().saturating_sub(used), rig::memory(std::process::id()));
@@ -138,31 +138,49 @@ impl Decision for Append {
     }
 }
 
-/// So many alerts that resolved long ago, each in an incident with its entry.
-struct Fill(u64);
+/// Fills the store with so many alerts that resolved long ago, each in an incident with its entry.
+async fn fill(store: &Store, count: u64) {
+    let mut from = 0;
+    while from < count {
+        let to = count.min(from + SLICE);
+        store.decide(Fill { from, to, count }).await.unwrap();
+        from = to;
+    }
+}
+
+/// The alerts after `from` up to `to`, of so many. Their keys ascend and are spread evenly, as those of hashes are: the
+/// index looks as after so many in any order, and is made in a fraction of the time.
+struct Fill {
+    from: u64,
+    to: u64,
+    count: u64,
+}
 
 impl Decision for Fill {
     type Answer = ();
 
     async fn decide(&self, tx: &mut Tx) -> firewarden::store::Result<()> {
-        let count = i64::try_from(self.0).unwrap();
-        let numbers = "with recursive n (i) as (select 1 union all select i + 1 from n where i < $1) ";
+        let [from, to, count] = [self.from, self.to, self.count].map(|number| i64::try_from(number).unwrap());
+        let numbers = "with recursive n (i) as (select $1 + 1 union all select i + 1 from n where i < $2) ";
         let statements = [
             "insert into incidents (title, summary, severity, peak_severity, phase, phase_since, channel, runbooks, pages, \
              origin, opened_at, roles, milestones, earlier, group_key) select 'Old', '', 3, 3, 'closed', i, 'ops', '[]', \
-             '[]', '\"alert\"', i, '{}', '{}', '[]', 'old-' || i from n where i % 1000 = 1",
-            "insert into incident_groups (group_key, incident) select group_key, id from incidents where $1 > 0",
-            "insert into alerts (key, state, last_seen, record) select lower(hex(randomblob(16))), 'resolved', i, \
-             printf('%.700c', 'x') from n",
+             '[]', '\"alert\"', i, '{}', '{}', '[]', 'old-' || i from n where i % 1000 = 1 and $3 > 0",
+            "insert into incident_groups (group_key, incident) select group_key, id from incidents \
+             where opened_at > $1 and opened_at <= $2 and $3 > 0",
+            "insert into alerts (key, state, last_seen, record) select printf('%08x%056d', i * 4294967295 / $3, i), \
+             'resolved', i, printf('%.700c', 'x') from n",
             "insert into incident_alerts (incident, alert, alert_key, name, severity, episode, state, joined_at, fired_at) \
-             select 1 + (id - 1) / 1000, id, key, 'Old', 3, 1, 'resolved', id, id from alerts where $1 > 0",
-            "insert into timeline (chain, seq, at, actor, kind, body, text, hash) select 1 + (i - 1) / 1000, 1 + i % 1000, i, \
-             '\"bot\"', 'alert_cleared', printf('%.300c', 'x'), printf('%.100c', 'x'), printf('%.64c', 'x') from n",
+             select 1 + (id - 1) / 1000, id, key, 'Old', 3, 1, 'resolved', id, id from alerts \
+             where id > $1 and id <= $2 and $3 > 0",
+            "insert into timeline (chain, seq, at, actor, kind, body, text, hash) select 1 + (i - 1) / 1000, \
+             1 + (i - 1) % 1000, i, '\"bot\"', 'alert_cleared', printf('%.300c', 'x'), printf('%.100c', 'x'), \
+             printf('%.64c', 'x') from n where $3 > 0",
         ];
         for statement in statements {
             let sql: &'static str =
                 if statement.contains("from n") { format!("{numbers}{statement}").leak() } else { statement };
-            tx.execute(sql, &[count.into()]).await?;
+            tx.execute(sql, &[from.into(), to.into(), count.into()]).await?;
         }
         Ok(())
     }

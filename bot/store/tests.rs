@@ -93,6 +93,33 @@ async fn only_the_guilty_decision_gets_its_fault() {
     assert_eq!(store.failing_for(), None, "a defect of a decision is no trouble with the file");
 }
 
+/// Makes nothing of a statement that fails.
+struct Careless(&'static str);
+
+impl Decision for Careless {
+    type Answer = EntryRef;
+
+    async fn decide(&self, tx: &mut Tx) -> Result<EntryRef> {
+        let entry = timeline::append(tx, Chain::Incident(IncidentId(1)), NOW, draft("careless")).await?;
+        let _failed = tx.rows(self.0, &[]).await;
+        Ok(entry)
+    }
+}
+
+/// A server gives a transaction up when a statement fails, and its commit says nothing of that: nobody is told that
+/// something was kept which was not.
+#[tokio::test]
+async fn a_statement_that_failed_is_not_passed_over() {
+    let place = Home::new().await;
+    let store = Store::open(place.address()).await.unwrap();
+    for sql in ["select nothing from nowhere", "insert into halts (scope) values (null)"] {
+        let fault = store.decide(Careless(sql)).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Defect, "{fault}");
+    }
+    store.decide(Add("after", Then::Succeed)).await.unwrap();
+    assert_eq!(texts(&store).await, ["after"]);
+}
+
 /// A list can be looked at while a change is being decided, and shows what was committed before.
 #[tokio::test]
 async fn readers_do_not_wait_for_the_writer() {

@@ -27,7 +27,8 @@ const MANY: usize = 64;
 pub struct Reader {
     held: Held,
     is_of_server: bool,
-    /// What could not be written. Nothing is committed then, whatever the decision made of it.
+    /// The first statement that failed. Nothing is committed then, whatever the decision made of it: a server has given the
+    /// transaction up by itself, and would say nothing of that when it is committed.
     failed: Option<Fault>,
     ahead: Ahead,
     later: Later,
@@ -121,12 +122,12 @@ impl Reader {
         }
     }
 
-    /// Notes what could not be written.
-    fn noted<T>(&mut self, written: Result<T>) -> Result<T> {
-        if let Err(fault) = &written {
+    /// Notes that a statement failed, if it did.
+    fn noted<T>(&mut self, answer: Result<T>) -> Result<T> {
+        if let Err(fault) = &answer {
             self.failed.get_or_insert_with(|| fault.clone());
         }
-        written
+        answer
     }
 
     /// Writes what has waited, if the statement is about it, and forgets what it may change.
@@ -197,13 +198,15 @@ impl Reader {
     /// All rows of a query.
     pub async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
         self.catch_up(sql).await?;
-        self.connection().await?.rows(sql, binds).await
+        let rows = self.connection().await?.rows(sql, binds).await;
+        self.noted(rows)
     }
 
     /// The row of a query that has at most one.
     pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
         self.catch_up(sql).await?;
-        self.connection().await?.row(sql, binds).await
+        let row = self.connection().await?.row(sql, binds).await;
+        self.noted(row)
     }
 
     /// Shows the rows of a query one after the other, so that they are not all in memory at once.

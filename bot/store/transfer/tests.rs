@@ -37,6 +37,7 @@ fn any_rows() -> Vec<Line> {
                 ("alerts" | "incident_alerts", Column::Text("state")) => json!("firing"),
                 ("deployments", Column::Text("state")) => json!("failed"),
                 (_, Column::Text("state")) => json!("done"),
+                ("plans", Column::Text("hash")) | ("runs", Column::Text("plan_hash")) => json!(letter),
                 ("timeline", Column::Text("actor")) => json!("\"bot\""),
                 ("timeline", Column::Text("body")) => json!("{\"kind\":\"noted\"}"),
                 ("timeline", Column::Text("kind")) => json!("noted"),

@@ -71,18 +71,23 @@ create table incident_alerts (
 create index incident_alerts_by_alert on incident_alerts (alert, incident);
 create index incident_alerts_cleared on incident_alerts (incident, cleared_at) where cleared_at is not null;
 
--- Incidents that left for a file, each with the file's digest and the end of its timeline.
+-- What left for a file: an incident, runs that belong to none, or the oldest entries of the system's timeline, which begins
+-- in the store where the last of them ends. Each with the runs in the file and its digest; and the timeline in it, if there
+-- is one: the place after which it begins, and its end.
 create table archives (
-    incident integer not null primary key,
+    name text not null primary key,
     title text not null,
-    severity integer not null,
-    phase text not null,
-    service text,
-    opened_at integer not null,
+    severity integer,
+    phase text,
     ended_at integer not null,
     archived_at integer not null,
     file text not null,
     sha256 text not null,
-    seq integer not null,
-    hash text not null
+    runs text not null,
+    chain integer,
+    base integer,
+    seq integer,
+    hash text
 ) strict;
+
+create unique index archives_by_chain on archives (chain, seq);

@@ -45,10 +45,21 @@ create index runs_open on runs (id) where ended_at is null;
 create index runs_on_target on runs (service, environment, runbook, id) where ended_at is null;
 create index runs_free on runs (id) where owner is null and state = 'running' and ended_at is null;
 create index runs_driven on runs (owner, id) where owner is not null and ended_at is null;
-create index runs_by_incident on runs (incident, id);
+create index runs_by_incident on runs (incident, id) where incident is not null;
 create index runs_by_concurrency on runs (concurrency, id) where ended_at is null;
 create index runs_by_plan on runs (plan_hash);
 create index runs_by_budget on runs (runbook, service, environment, mutated_at);
+-- What retention looks through, and which runs were started by others.
+create index runs_over on runs (ended_at, id) where incident is null and ended_at is not null;
+create index runs_by_starter on runs (requested_by) where requested_by like '{"run"%';
+
+-- How many runs have left for files, so that none is forgotten by who counts them.
+create table runs_left (
+    runbook text not null,
+    state text not null,
+    number integer not null,
+    primary key (runbook, state)
+) strict;
 
 create table steps (
     run integer not null references runs (id),

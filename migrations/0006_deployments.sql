@@ -23,6 +23,7 @@ create table deployments (
 ) strict;
 
 create index deployments_by_target on deployments (service, environment, id);
+create index deployments_by_run on deployments (run) where run is not null;
 create unique index deployments_by_external on deployments (external, service) where external is not null;
 
 create table bans (

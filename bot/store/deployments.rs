@@ -13,7 +13,7 @@ use crate::domain::{
 };
 
 /// How far back a ledger is looked at: more deployments of one service in one place than anybody goes back.
-const LOOKED_AT: i64 = 200;
+pub const LOOKED_AT: i64 = 200;
 
 /// Writes a new deployment; its `id` is given by the store.
 pub async fn add(tx: &mut Tx, deployment: &mut Deployment) -> Result<()> {

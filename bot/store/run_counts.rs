@@ -10,17 +10,19 @@ pub struct Count {
     pub runbook: String,
     /// Where they stand.
     pub state: RunState,
-    /// How many there are.
+    /// How many there are, with those that have left.
     pub number: i64,
-    /// When the oldest of them was started.
+    /// When the oldest of those that are there was started.
     pub since: Time,
 }
 
-/// How many runs there are of each runbook in each state.
+/// How many runs there are of each runbook in each state, with those that have left for files.
 pub async fn counts(reader: &mut Reader) -> Result<Vec<Count>> {
     let rows = reader
         .rows(
-            "select runbook, state, count(*) as number, min(started_at) as since from runs \
+            "select runbook, state, cast(sum(number) as bigint) as number, coalesce(min(since), 0) as since from \
+             (select runbook, state, count(*) as number, min(started_at) as since from runs group by runbook, state \
+             union all select runbook, state, number, null as since from runs_left) as counted \
              group by runbook, state order by runbook, state",
             &[],
         )

@@ -57,7 +57,7 @@ pub(super) async fn restore(config: &Path, file: &Path, aside: Option<&Path>) ->
     let head = reading.head().clone();
     if head.firewarden == Content::Archive {
         let hint = "`firewarden archive show` reads it where it is";
-        return Err(refused("it is an archived incident".to_owned(), hint));
+        return Err(refused("it is an archive".to_owned(), hint));
     }
     transfer::check(&mut reading).map_err(|damaged| failed(damaged.into()))?;
     if address.file().is_some_and(Path::exists) && aside.is_none() {

@@ -184,7 +184,7 @@ Example, from the file to PostgreSQL:
         /// The export.
         file: PathBuf,
     },
-    /// Look at incidents that left the store for files.
+    /// Look at what left the store for files: incidents, runs, and entries of the system's timeline.
     #[command(subcommand)]
     Archive(ArchiveCommand),
     /// Work on routes.
@@ -194,14 +194,14 @@ Example, from the file to PostgreSQL:
 
 #[derive(Debug, Subcommand)]
 enum ArchiveCommand {
-    /// List them, each with its file.
+    /// List it, each with its file.
     List,
-    /// Print one with its timeline, from its file, and check that it is what was written.
+    /// Print something from its file, and check that it is what was written.
     Show {
-        /// The incident, such as INC-1.
-        incident: IncidentId,
+        /// An incident, a run or an entry of the system's timeline, such as INC-1, RUN-7 or SYSTEM#12.
+        name: archive::Wanted,
     },
-    /// Check that every file is there and is what was written.
+    /// Check that every file is there and is what was written, and that none is missing between two.
     Verify,
 }
 
@@ -317,7 +317,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Export { file } => transfer::export(&cli.config, &file).await,
         Command::Import { file } => transfer::import(&cli.config, &file).await,
         Command::Archive(ArchiveCommand::List) => archive::list(&cli.config).await,
-        Command::Archive(ArchiveCommand::Show { incident }) => archive::show(&cli.config, incident).await,
+        Command::Archive(ArchiveCommand::Show { name }) => archive::show(&cli.config, name).await,
         Command::Archive(ArchiveCommand::Verify) => archive::verify(&cli.config).await,
         Command::Verify => store::verify(&cli.config).await,
         Command::Route(RouteCommand::Test { labels }) => route::test(&cli.config, &labels),

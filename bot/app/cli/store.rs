@@ -6,7 +6,7 @@ use super::{Failure, say};
 use crate::{
     app::config::{Config, Look},
     domain::timeline::{self, Chain},
-    store::{self, Address, ReadOnly},
+    store::{self, Address, ReadOnly, archives},
 };
 
 /// The store at this address, which has to be there; `or_else` goes on with the hint.
@@ -18,7 +18,7 @@ pub(super) async fn opened(address: Address, or_else: &str) -> Result<ReadOnly, 
     Ok(ReadOnly::open(address).await?)
 }
 
-/// Checks every chain of the timeline.
+/// Checks every chain of the timeline, from where what was archived of it ends.
 pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
     let config = Config::load(config, Look::WithoutSecrets)?;
     let address = config.store()?;
@@ -30,7 +30,9 @@ pub(super) async fn verify(config: &Path) -> Result<(), Failure> {
         let entries = store::timeline::entries(&mut reader, chain).await?;
         chains += 1;
         count += entries.len();
-        if let Err(error) = timeline::verify(&entries) {
+        let base = archives::last(&mut reader, chain).await?.and_then(|last| last.stretch);
+        let base = base.as_ref().map_or((0, ""), |base| (base.seq, base.hash.as_str()));
+        if let Err(error) = timeline::verify_after(base, &entries) {
             broken.push(error.to_string());
             continue;
         }

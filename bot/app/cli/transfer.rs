@@ -81,7 +81,7 @@ pub(super) async fn import(config: &Path, file: &Path) -> Result<(), Failure> {
         Content::Export => None,
         Content::Backup => Some(("it is a backup, and what was done since would be done again".to_owned(), restore())),
         Content::Archive => {
-            Some(("it is an archived incident".to_owned(), "`firewarden archive show` reads it where it is".to_owned()))
+            Some(("it is an archive".to_owned(), "`firewarden archive show` reads it where it is".to_owned()))
         }
     };
     if let Some((what, hint)) = refused {

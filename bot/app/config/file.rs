@@ -307,10 +307,10 @@ pub struct ReviewsSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionSection {
-    /// How long after its end an incident stays in the store; without it, for ever.
+    /// How long what is over stays in the store; without it, for ever.
     #[serde(with = "duration::option")]
     pub closed_after: Option<Duration>,
-    /// The folder with the files of those that left.
+    /// The folder with the files of what left.
     pub archive: PathBuf,
 }
 

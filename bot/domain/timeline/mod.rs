@@ -179,9 +179,17 @@ pub struct Broken(pub EntryRef);
 /// # Errors
 /// Names the first entry whose content, place or predecessor is not what was hashed.
 pub fn verify(entries: &[Entry]) -> Result<(), Broken> {
-    let mut previous = "";
-    for (index, entry) in entries.iter().enumerate() {
-        let in_order = usize::try_from(entry.reference.seq).is_ok_and(|seq| seq == index + 1);
+    verify_after((0, ""), entries)
+}
+
+/// Checks the rest of a chain, after an entry with this place and hash that was taken from it.
+///
+/// # Errors
+/// The same.
+pub fn verify_after((mut place, mut previous): (i64, &str), entries: &[Entry]) -> Result<(), Broken> {
+    for entry in entries {
+        place += 1;
+        let in_order = entry.reference.seq == place;
         if !in_order || chained(previous, entry.reference, entry.at, &entry.draft) != entry.hash {
             return Err(Broken(entry.reference));
         }

@@ -1,22 +1,41 @@
 //! What leaves, what stays, and what a file that cannot be written costs: nothing.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use super::work::sweep;
 use crate::{
     domain::{
         deployments::{Change, ChangeKind},
-        ids::{IncidentId, SilenceId},
+        ids::{IncidentId, RunId, SilenceId},
         people::Capability,
-        timeline::Chain,
+        runbooks::{self, plan::MaxRuns},
+        runs::RunState,
+        timeline::{self as log, Chain},
     },
     engine::{Rules, ports::Shelf, trial::Trial},
-    store::{archives, deployments, silences, timeline, transfer},
+    store::{archives, cards, deployments, runs, silences, timeline, transfer},
 };
 
+const DAY: Duration = Duration::from_hours(24);
 const LONG: Duration = Duration::from_hours(24 * 30);
+
+/// A runbook that anybody may start.
+const TIDY: &str = r#"
+name: tidy-up
+owner: team
+mode: auto
+trigger: { chat: {} }
+inputs: { service: { type: service, const: checkout } }
+target: { service: "{{ service }}", environment: production }
+steps: [{ name: tell everybody, action: announce, with: { text: tidy } }]
+"#;
 
 /// Keeps files in memory, and says something to the bot while it writes one, if the test wants that.
 #[derive(Default)]
@@ -84,14 +103,15 @@ async fn what_is_long_over_leaves_and_its_file_is_whole() {
     close(&trial, "INC-3").await;
     sweep(&trial.engine, LONG, &shelf).await.unwrap();
     let left = archived(&trial).await;
-    assert_eq!(left.iter().map(|it| (it.incident, it.title.as_str())).collect::<Vec<_>>(), [(IncidentId(1), "one")]);
+    assert_eq!(left.iter().map(|it| (it.name.as_str(), it.title.as_str())).collect::<Vec<_>>(), [("INC-1", "one")]);
 
     let files = shelf.files.lock().unwrap().clone();
     let mut reading = transfer::Reading::begin(files[0].1.as_slice()).unwrap();
     assert_eq!(transfer::check(&mut reading).unwrap(), [""; 0], "its timeline stands by itself");
     let seal = reading.seal().unwrap();
     assert_eq!((&seal.sha256, seal.rows["incidents"]), (&left[0].sha256, 1));
-    assert_eq!(seal.rows["timeline"], u64::try_from(left[0].seq).unwrap());
+    let entries = left[0].stretch.as_ref().unwrap().seq;
+    assert_eq!(seal.rows["timeline"], u64::try_from(entries).unwrap());
 
     let mut reader = trial.engine.read().await.unwrap();
     assert_eq!(timeline::entries(&mut reader, Chain::Incident(IncidentId(1))).await.unwrap(), []);
@@ -110,7 +130,7 @@ async fn the_newest_stays_so_that_no_number_is_given_twice() {
     }
     trial.clock.pass(LONG + Duration::from_secs(1));
     sweep(&trial.engine, LONG, &Memory::default()).await.unwrap();
-    assert!(archived(&trial).await.iter().all(|it| it.incident != IncidentId(3)));
+    assert!(archived(&trial).await.iter().all(|it| it.name != "INC-3"));
     trial.says("ana", "/incident declare title:four").await.unwrap();
     trial.says("ana", "/incident show incident:INC-4").await.unwrap();
 }
@@ -160,10 +180,11 @@ async fn an_incident_that_changed_meanwhile_stays_and_its_file_goes() {
     trial.clock.pass(LONG + Duration::from_secs(1));
     close(&trial, "INC-2").await;
     let mut reader = trial.engine.read().await.unwrap();
-    let (_, seal) = transfer::incident(&mut reader, IncidentId(1), trial.engine.now()).await.unwrap();
+    let part = archives::Part::Incident(IncidentId(1));
+    let (_, seal) = transfer::archive(&mut reader, &part, trial.engine.now()).await.unwrap();
     drop(reader);
     let leave = super::decide::Leave {
-        incident: IncidentId(1),
+        part,
         before: trial.engine.now() - LONG,
         written_at: trial.engine.now(),
         file: "INC-1".to_owned(),
@@ -221,4 +242,190 @@ impl crate::store::Decision for Merged {
     async fn decide(&self, tx: &mut crate::store::Tx) -> crate::store::Result<()> {
         deployments::add_change(tx, &self.0).await.map(drop)
     }
+}
+
+/// A bot with a runbook, which counts its runs for so long.
+async fn with_runbook(counted: Option<Duration>) -> Trial {
+    let mut plan = runbooks::read(Path::new("tidy-up.yaml"), TIDY.as_bytes()).unwrap();
+    plan.guards.max_runs = counted.map(|per| MaxRuns { count: 3, per });
+    let mut rules = Rules { default_channel: "ops".to_owned(), ..Rules::default() };
+    rules.runs.runbooks.insert(plan.name.clone(), Arc::new(plan));
+    rules.people.everyone = Some(Capability::Administer);
+    Trial::new(rules).await
+}
+
+/// Starts runs, each of which is done at once and told of.
+async fn run(trial: &Trial, count: usize) {
+    for _ in 0..count {
+        trial.says("ana", "/runbook run runbook:tidy-up").await.unwrap();
+        trial.engine.store().decide(Done(trial.engine.now())).await.unwrap();
+    }
+}
+
+/// Every run has come to its end, and its card is shown.
+struct Done(crate::domain::time::Time);
+
+impl crate::store::Decision for Done {
+    type Answer = ();
+    async fn decide(&self, tx: &mut crate::store::Tx) -> crate::store::Result<()> {
+        for mut run in runs::open(tx).await? {
+            (run.state, run.ended_at) = (RunState::Done, Some(self.0));
+            runs::save(tx, &run).await?;
+        }
+        for card in cards::newest(tx, 100).await? {
+            cards::shown(tx, &card.subject, card.wanted, "m").await?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds a plan that no run follows.
+struct Leftover;
+
+impl crate::store::Decision for Leftover {
+    type Answer = ();
+
+    async fn decide(&self, tx: &mut crate::store::Tx) -> crate::store::Result<()> {
+        tx.execute("insert into plans (hash, plan) values ('left over', '{}')", &[]).await.map(drop)
+    }
+}
+
+fn names(shelf: &Memory) -> Vec<String> {
+    shelf.files.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// Runs that the clock, a chat or a source starts are most of a store after years.
+#[tokio::test]
+async fn runs_of_no_incident_leave_with_all_that_is_theirs() {
+    let trial = with_runbook(None).await;
+    run(&trial, 3).await;
+    trial.engine.store().decide(Leftover).await.unwrap();
+    trial.clock.pass(LONG + DAY);
+    let shelf = Memory::default();
+    sweep(&trial.engine, LONG, &shelf).await.unwrap();
+    assert_eq!(names(&shelf)[0], "RUN-1");
+    let mut reader = trial.engine.read().await.unwrap();
+    let left = archives::of_run(&mut reader, RunId(2)).await.unwrap().unwrap();
+    assert_eq!((left.name.as_str(), left.title.as_str()), ("RUN-1", "tidy-up"));
+    assert_eq!(left.runs, [RunId(1), RunId(2)], "the newest stays");
+    let content = shelf.files.lock().unwrap()[0].1.clone();
+    let mut reading = transfer::Reading::begin(content.as_slice()).unwrap();
+    assert_eq!(transfer::check_archived(&mut reading, &left).unwrap(), [""; 0]);
+    let rows = &reading.seal().unwrap().rows;
+    assert_eq!((rows["runs"], rows["cards"], rows["plans"]), (2, 2, 1));
+    let plans = reader.row("select count(*) as number, min(hash) as hash from plans", &[]).await.unwrap().unwrap();
+    assert_eq!(plans.int("number").unwrap(), 1, "the one that the newest run follows");
+    assert_ne!(plans.text("hash").unwrap(), "left over");
+    assert!(cards::about(&mut reader, "RUN-2").await.unwrap().is_none());
+    let counted: i64 = runs::counts(&mut reader).await.unwrap().iter().map(|count| count.number).sum();
+    assert_eq!(counted, 3, "who counts runs counts those that left");
+    drop(reader);
+    for line in ["/runbook show name:RUN-2", "/why run:RUN-2", "/runbook cancel run:RUN-2"] {
+        let refusal = trial.says("ana", line).await.unwrap_err().to_string();
+        assert!(refusal.contains("`RUN-2` is archived in `RUN-1`"), "{line}: {refusal}");
+    }
+    let why = trial.says("ana", "/why run:RUN-3").await.unwrap();
+    assert!(format!("{why:?}").contains("firewarden archive show SYSTEM#3"), "{why:?}");
+    run(&trial, 1).await;
+    trial.says("ana", "/runbook show name:RUN-4").await.unwrap();
+}
+
+/// Keeps a file, and the process is killed before anybody knows of it.
+struct Dies(Memory, Notify);
+
+#[async_trait]
+impl Shelf for Dies {
+    async fn put(&self, name: &str, content: Vec<u8>) -> Result<String, String> {
+        self.0.put(name, content).await?;
+        self.1.notify_one();
+        std::future::pending().await
+    }
+
+    async fn take_back(&self, _: &str) {}
+}
+
+/// Whatever was written by then, what the store has is taken away with a file that the store knows, once.
+#[tokio::test]
+async fn a_process_that_is_killed_after_a_file_loses_nothing_and_doubles_nothing() {
+    let trial = with_runbook(None).await;
+    run(&trial, 3).await;
+    trial.clock.pass(LONG + DAY);
+    let dies = Dies(Memory::default(), Notify::new());
+    for _ in 0..2 {
+        tokio::select! {
+            swept = sweep(&trial.engine, LONG, &dies) => panic!("it is killed: {swept:?}"),
+            () = dies.1.notified() => {}
+        }
+        assert_eq!(archived(&trial).await, []);
+        trial.says("ana", "/runbook show name:RUN-1").await.unwrap();
+    }
+    for _ in 0..2 {
+        sweep(&trial.engine, LONG, &dies.0).await.unwrap();
+        let left = archived(&trial).await;
+        assert_eq!(left.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["RUN-1", "SYSTEM#2", "SYSTEM#3"]);
+    }
+}
+
+/// A budget of runs in a window is kept by counting them.
+#[tokio::test]
+async fn a_run_stays_for_as_long_as_it_is_counted() {
+    let trial = with_runbook(Some(2 * LONG)).await;
+    run(&trial, 2).await;
+    let shelf = Memory::default();
+    for is_gone in [false, true] {
+        trial.clock.pass(LONG + DAY);
+        sweep(&trial.engine, LONG, &shelf).await.unwrap();
+        assert_eq!(names(&shelf).contains(&"RUN-1".to_owned()), is_gone);
+    }
+}
+
+/// The system's timeline goes on where what left of it ends, and both are verified.
+#[tokio::test]
+async fn the_oldest_entries_leave_and_the_timeline_goes_on_after_them() {
+    let trial = with_runbook(None).await;
+    let shelf = Memory::default();
+    for round in 0..3 {
+        run(&trial, 2).await;
+        let count = shelf.files.lock().unwrap().len();
+        sweep(&trial.engine, LONG, &shelf).await.unwrap();
+        assert_eq!(shelf.files.lock().unwrap().len() > count, round > 0, "what is young stays");
+        trial.clock.pass(LONG + DAY);
+    }
+    let left = archived(&trial).await;
+    let stretches: Vec<_> = left.iter().filter_map(|it| it.stretch.clone()).collect();
+    assert_eq!(stretches.iter().map(|it| (it.base, it.seq)).collect::<Vec<_>>(), [(0, 2), (2, 6)]);
+    for it in &left {
+        let place = names(&shelf).iter().position(|name| *name == it.file).unwrap();
+        let content = shelf.files.lock().unwrap()[place].1.clone();
+        let mut reading = transfer::Reading::begin(content.as_slice()).unwrap();
+        assert_eq!(transfer::check_archived(&mut reading, it).unwrap(), [""; 0], "{it:?}");
+    }
+
+    let mut reader = trial.engine.read().await.unwrap();
+    let entries = timeline::entries(&mut reader, Chain::System).await.unwrap();
+    let base = &stretches[1];
+    log::verify_after((base.seq, &base.hash), &entries).unwrap();
+    for other in [(0, ""), (base.seq, stretches[0].hash.as_str()), (stretches[0].seq, base.hash.as_str())] {
+        log::verify_after(other, &entries).unwrap_err();
+    }
+    let mut copy = Vec::new();
+    let about = (transfer::Content::Backup, trial.engine.now(), true);
+    transfer::export(&mut reader, &mut copy, about).await.unwrap();
+    let flaws = transfer::check(&mut transfer::Reading::begin(copy.as_slice()).unwrap()).unwrap();
+    assert_eq!(flaws, [""; 0], "a backup knows where the timeline begins");
+}
+
+/// A bot that has nothing to tell writes no file about its files for ever.
+#[tokio::test]
+async fn nothing_leaves_but_for_something_new() {
+    let trial = with_runbook(None).await;
+    run(&trial, 1).await;
+    let shelf = Memory::default();
+    trial.says("ana", "/halt reason:\"a look\"").await.unwrap();
+    trial.says("ana", "/halt lift:done").await.unwrap();
+    for _ in 0..4 {
+        trial.clock.pass(LONG + DAY);
+        sweep(&trial.engine, LONG, &shelf).await.unwrap();
+    }
+    assert_eq!(names(&shelf), ["SYSTEM-2", "SYSTEM-3"], "the third would tell of nothing but the first");
 }

@@ -25,7 +25,7 @@ use crate::{
         chat::{Call, Command, Does, Kind, Line, Lookup, Message, Opt, Reply},
         runs::cards,
     },
-    store::{approvals, incidents, runs, steps},
+    store::{self, Reader, approvals, archives, incidents, runs, steps},
 };
 
 type Answered<'a> = BoxFuture<'a, Result<Reply, Stop>>;
@@ -222,7 +222,7 @@ fn show<'a>(view: &'a mut View<'_>, call: &'a Call) -> Answered<'a> {
             Refusal::new(format!("There is no runbook and no run `{name}`")).hint("`/runbook list` shows what there is")
         };
         let id: RunId = name.parse().map_err(|_| unknown())?;
-        let run = runs::by_id(view.reader, id).await?.ok_or_else(unknown)?;
+        let Some(run) = runs::by_id(view.reader, id).await? else { return Err(gone(view.reader, id).await?.into()) };
         let journal = steps::journal(view.reader, id).await?;
         Ok(Reply::private(Message::card(cards::of_run(&run, &journal, view.now))))
     })
@@ -297,9 +297,20 @@ fn cancel<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
 }
 
 pub(super) async fn open<'c, 'r>(context: &'c mut Context<'r>, id: RunId) -> Result<Case<'c, 'r>, Stop> {
+    if runs::by_id(context.tx, id).await?.is_none() {
+        return Err(gone(context.tx, id).await?.into());
+    }
     let case = Case::open(context, id).await?;
-    Ok(case
-        .ok_or_else(|| Refusal::new(format!("There is no run `{id}`")).hint("`/runbook list` shows what is at work"))?)
+    Ok(case.ok_or_else(|| Refusal::new(format!("There is no run `{id}`")))?)
+}
+
+/// What is said of a run that is not there: perhaps it is in a file by now.
+pub(super) async fn gone(reader: &mut Reader, id: RunId) -> store::Result<Refusal> {
+    if let Some(archived) = archives::of_run(reader, id).await? {
+        let what = format!("`{id}` is archived in `{}`", archived.file);
+        return Ok(Refusal::new(what).hint(format!("`firewarden archive show {id}` reads it, on the bot's machine")));
+    }
+    Ok(Refusal::new(format!("There is no run `{id}`")).hint("`/runbook list` shows what is at work"))
 }
 
 fn answer<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {

@@ -11,12 +11,12 @@ use crate::{
         timeline::{Chain, Entry},
     },
     engine::{
-        Refusal, Stop, View,
+        Stop, View,
         chat::{Call, Line, Message, Reply},
-        runs::commands::ago,
+        runs::commands::{ago, gone},
         silences::SILENCED,
     },
-    store::{alerts, incidents, runs, timeline},
+    store::{self, Reader, alerts, archives, incidents, runs, timeline},
 };
 
 /// The most entries that are shown.
@@ -33,21 +33,22 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
             return Ok(Reply::private(of_runbook(view, name).await?));
         }
         let run: Option<RunId> = call.args.parsed("run")?;
-        let (chain, about) = if let Some(id) = run {
+        let (chain, about, since) = if let Some(id) = run {
             let run = runs::by_id(view.reader, id).await?;
-            let run = run.ok_or_else(|| Refusal::new(format!("There is no run `{id}`")))?;
-            (run.incident.map_or(Chain::System, Chain::Incident), id.to_string())
+            let Some(run) = run else { return Err(gone(view.reader, id).await?.into()) };
+            (run.incident.map_or(Chain::System, Chain::Incident), id.to_string(), Some(run.started_at))
         } else {
             let incident = call.incident()?;
-            (Chain::Incident(incident), incident.to_string())
+            (Chain::Incident(incident), incident.to_string(), None)
         };
         let entries = timeline::entries(view.reader, chain).await?;
         let told: Vec<&Entry> = entries.iter().filter(|entry| explains(entry, run)).collect();
-        let ignored = match (run, chain) {
+        let others = match (since, chain) {
             (None, Chain::Incident(incident)) => ignored(view, incident).await?,
-            (Some(_), _) | (None, Chain::System) => Vec::new(),
+            (Some(since), _) => archived(view.reader, chain, since).await?.into_iter().collect(),
+            (None, Chain::System) => Vec::new(),
         };
-        if told.is_empty() && ignored.is_empty() {
+        if told.is_empty() && others.is_empty() {
             return Ok(Reply::private(Message::line(format!("Nothing was decided about {about} that needs a reason"))));
         }
         let mut message = Message::line(format!("What was decided about {about}"));
@@ -57,11 +58,23 @@ pub(super) fn why<'a>(view: &'a mut View<'_>, call: &'a Call) -> BoxFuture<'a, R
         if told.len() > MOST {
             message = message.and(format!("{} earlier ones are in the timeline", told.len() - MOST));
         }
-        for line in ignored {
+        for line in others {
             message = message.and(line);
         }
         Ok(Reply::private(message))
     })
+}
+
+/// Where the entries of this chain are that have left since then, if any have.
+async fn archived(reader: &mut Reader, chain: Chain, since: Time) -> store::Result<Option<Line>> {
+    let last = archives::last(reader, chain).await?.filter(|last| last.ended_at >= since);
+    Ok(last.map(|last| {
+        Line::text("What was said until ")
+            .and(last.ended_at.long())
+            .and(" is archived: ")
+            .code(format!("firewarden archive show {}", last.name))
+            .and(" reads the newest of it, on the bot's machine")
+    }))
 }
 
 /// An entry with its reason.

@@ -32,7 +32,7 @@ pub enum Content {
     Export,
     /// A whole store as it was at some time, to come back to.
     Backup,
-    /// One incident with all that belongs to it.
+    /// What left the store: an incident with all that belongs to it, runs, or entries of the system's timeline.
     Archive,
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Content {
         f.write_str(match self {
             Content::Export => "an export",
             Content::Backup => "a backup",
-            Content::Archive => "an archived incident",
+            Content::Archive => "an archive",
         })
     }
 }

@@ -22,14 +22,20 @@ use futures::TryStreamExt;
 use self::{
     chains::Chains,
     lines::Writing,
-    tables::{Column, TABLES},
+    tables::{Column, Kind, TABLES},
 };
 pub use self::{
     import::{Imported, Kept, import},
     lines::{Content, Damaged, Head, Reading, Seal},
 };
-use super::{Address, Bind, Fault, Reader, Result as Stored, Row, Tx, migrations, runs, sqlite};
-use crate::domain::{ids::IncidentId, time::Time};
+use super::{
+    Address, Bind, Fault, Reader, Result as Stored, Row, Tx,
+    archives::{Archived, Part},
+    migrations,
+    row::list,
+    runs, sqlite,
+};
+use crate::domain::time::Time;
 
 /// Why something was not written out or read in.
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +76,17 @@ pub async fn export(
     Ok(lines.end()?)
 }
 
-/// The file of one incident with all that belongs to it, and its last line.
-pub async fn incident(reader: &mut Reader, id: IncidentId, at: Time) -> Stored<(Vec<u8>, Seal)> {
+/// The file of what leaves, and its last line.
+pub async fn archive(reader: &mut Reader, part: &Part, at: Time) -> Stored<(Vec<u8>, Seal)> {
     let head = Head::new(Content::Archive, origin(reader).await?, at, true);
     let written = |error: io::Error| Fault::defect(format!("a line cannot be made: {error}"));
     let mut out = Vec::new();
     let mut lines = Writing::begin(&mut out, &head).map_err(written)?;
+    let mut runs = String::new();
+    let (kind, named) = named(part, &mut runs)?;
     for table in TABLES {
-        let Some(statement) = table.statements().of_incident else { continue };
-        for row in reader.rows(statement, &[id.0.into()]).await? {
+        let Some(statement) = table.statements().share(kind).rows else { continue };
+        for row in reader.rows(statement, &[named]).await? {
             lines.row(table.name, &object(table.columns, &row)?).map_err(written)?;
         }
     }
@@ -86,14 +94,28 @@ pub async fn incident(reader: &mut Reader, id: IncidentId, at: Time) -> Stored<(
     Ok((out, seal))
 }
 
-/// Takes an incident away with all that belongs to it.
-pub async fn remove_incident(tx: &mut Tx, id: IncidentId) -> Stored<()> {
+/// Takes away what has left.
+pub async fn remove(tx: &mut Tx, part: &Part) -> Stored<()> {
+    let mut runs = String::new();
+    let (kind, named) = named(part, &mut runs)?;
     for table in TABLES.iter().rev() {
-        if let Some(statement) = table.statements().delete {
-            tx.execute(statement, &[Bind::from(id.0)]).await?;
+        if let Some(statement) = table.statements().share(kind).delete {
+            tx.execute(statement, &[named]).await?;
         }
     }
     Ok(())
+}
+
+/// What statements about the part are given.
+fn named<'a>(part: &Part, runs: &'a mut String) -> Stored<(Kind, Bind<'a>)> {
+    Ok(match part {
+        Part::Incident(id) => (Kind::Incident, id.0.into()),
+        Part::Runs(ids) => {
+            *runs = list(&ids.iter().map(|run| [run.0]).collect::<Vec<_>>())?;
+            (Kind::Runs, Bind::from(&*runs))
+        }
+        Part::Entries(seq) => (Kind::Entries, (*seq).into()),
+    })
 }
 
 /// Reads a file to its end and keeps nothing of it; what does not fit together in its timelines, in words.
@@ -101,11 +123,30 @@ pub async fn remove_incident(tx: &mut Tx, id: IncidentId) -> Stored<()> {
 /// # Errors
 /// When it is not what was written.
 pub fn check(reading: &mut Reading<impl BufRead>) -> Result<Vec<String>, Damaged> {
+    Ok(seen(reading)?.flaws())
+}
+
+/// The same for the file of something that left, which has to be the one that the store knows.
+///
+/// # Errors
+/// When it is not what was written.
+pub fn check_archived(reading: &mut Reading<impl BufRead>, archived: &Archived) -> Result<Vec<String>, Damaged> {
+    let chains = seen(reading)?;
+    if reading.seal().is_none_or(|seal| seal.sha256 != archived.sha256) {
+        return Ok(vec!["it is whole, but another file than the one that was written".to_owned()]);
+    }
+    if chains.stretch() != archived.stretch {
+        return Ok(vec!["its timeline does not begin and end where the store says".to_owned()]);
+    }
+    Ok(chains.flaws())
+}
+
+fn seen(reading: &mut Reading<impl BufRead>) -> Result<Chains, Damaged> {
     let mut chains = Chains::default();
     while let Some(line) = reading.next()? {
         chains.see(&line.table, &line.row).map_err(|what| reading.damaged(what))?;
     }
-    Ok(chains.flaws())
+    Ok(chains)
 }
 
 /// Whether a bot is at work on the store.

@@ -32,12 +32,37 @@ pub(super) struct Table {
     pub(super) of_incident: Option<&'static str>,
 }
 
+/// What leaves for a file, each of which says by its `$1` which rows are its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// An incident.
+    Incident,
+    /// A list of runs, with cards, for those have no incident to go with.
+    Runs,
+    /// The entries of the system's timeline up to one.
+    Entries,
+}
+
+/// The runs of such a list.
+macro_rules! in_list {
+    ($column:literal) => {
+        concat!($column, " in (select cast(value ->> 0 as bigint) from json_each($1))")
+    };
+}
+
 /// The tables, each after those that it refers to.
 #[rustfmt::skip]
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "instance", key: &["id"], of_incident: None,
         columns: &[Text("id"), Int("asks_for"), Int("beat_at"), Text("restored"), Int("revisions_from")],
+    },
+    Table {
+        name: "archives", key: &["name"], of_incident: None,
+        columns: &[
+            Text("name"), Text("title"), Int("severity"), Text("phase"), Int("ended_at"), Int("archived_at"), Text("file"),
+            Text("sha256"), Text("runs"), Int("chain"), Int("base"), Int("seq"), Text("hash"),
+        ],
     },
     Table {
         name: "chains", key: &["chain"], of_incident: Some("chain = $1"),
@@ -63,13 +88,6 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[
             Int("id"), Text("channel"), Int("lane"), Int("incident"), Text("body"), Text("nonce"), Int("created_at"),
             Int("expires_at"), Text("state"), Int("sent_at"), Text("message"), Text("trouble"), Int("told_at"),
-        ],
-    },
-    Table {
-        name: "cards", key: &["subject"], of_incident: Some("incident = $1"),
-        columns: &[
-            Text("subject"), Text("channel"), Int("incident"), Int("lane"), Int("wanted"), Int("shown"), Text("message"),
-            Int("lost"), Text("thread"), Int("changed_at"), Text("trouble"), Int("told_at"),
         ],
     },
     Table {
@@ -137,14 +155,6 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
-        name: "archives", key: &["incident"], of_incident: None,
-        columns: &[
-            Int("incident"), Text("title"), Int("severity"), Text("phase"), Text("service"), Int("opened_at"),
-            Int("ended_at"), Int("archived_at"), Text("file"), Text("sha256"), Int("seq"), Text("hash"),
-        ],
-    },
-    Table {
-        // They go when no run follows them any more.
         name: "plans", key: &["hash"], of_incident: Some("hash in (select plan_hash from runs where incident = $1)"),
         columns: &[Text("hash"), Text("plan")],
     },
@@ -175,6 +185,17 @@ pub(super) const TABLES: &[Table] = &[
             Text("approvers"), Int("people"), Text("bound"), Text("state"), Text("answers"), Int("asked_at"),
             Int("expires_at"), Int("decided_at"),
         ],
+    },
+    Table {
+        name: "cards", key: &["subject"], of_incident: Some("incident = $1"),
+        columns: &[
+            Text("subject"), Text("channel"), Int("incident"), Int("lane"), Int("wanted"), Int("shown"), Text("message"),
+            Int("lost"), Text("thread"), Int("changed_at"), Text("trouble"), Int("told_at"),
+        ],
+    },
+    Table {
+        name: "runs_left", key: &["runbook", "state"], of_incident: None,
+        columns: &[Text("runbook"), Text("state"), Int("number")],
     },
     Table {
         name: "locks", key: &["service", "environment"], of_incident: None,
@@ -216,12 +237,25 @@ pub(super) fn named(name: &str) -> Option<&'static Table> {
 pub(super) struct Statements {
     /// All rows, in the order of the key, which is the same on both databases.
     pub(super) all: &'static str,
-    /// The rows of one incident, in the same order.
-    pub(super) of_incident: Option<&'static str>,
     /// Whether there is any row.
     pub(super) any: &'static str,
-    /// Takes the rows of one incident away.
+    shares: [Share; 3],
+}
+
+/// What goes of a table into the file of what leaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// The rows, in the order of the key.
+    pub(super) rows: Option<&'static str>,
+    /// Takes them away.
     pub(super) delete: Option<&'static str>,
+}
+
+impl Statements {
+    /// What goes of the table into a file of this kind.
+    pub(super) fn share(&self, kind: Kind) -> Share {
+        self.shares[kind as usize]
+    }
 }
 
 impl Table {
@@ -249,13 +283,48 @@ impl Table {
             Some(Int(_)) | None => (*key).to_owned(),
         };
         let order = self.key.iter().map(collated).collect::<Vec<_>>().join(", ");
-        let of = |condition: &str| format!("select {columns} from {name} where {condition} order by {order}");
-        let delete = |condition: &str| format!("delete from {name} where {condition}");
+        let share = |kind| {
+            let Some((from, condition, is_taken)) = self.condition(kind) else { return Share::default() };
+            let rows = format!("select {columns} from {from} where {condition} order by {order}");
+            let delete = is_taken.then(|| format!("delete from {name} where {condition}"));
+            Share { rows: Some(rows.leak()), delete: delete.map(|delete| &*delete.leak()) }
+        };
         Statements {
             all: format!("select {columns} from {name} order by {order}").leak(),
-            of_incident: self.of_incident.map(|condition| &*of(condition).leak()),
             any: format!("select 1 as found from {name} limit 1").leak(),
-            delete: self.of_incident.map(|condition| &*delete(condition).leak()),
+            shares: [share(Kind::Incident), share(Kind::Runs), share(Kind::Entries)],
+        }
+    }
+
+    /// Which rows go into a file of this kind: of which table, and whether they are taken away with it.
+    fn condition(&self, kind: Kind) -> Option<(&'static str, &'static str, bool)> {
+        match (kind, self.name) {
+            // They go when no run follows them any more.
+            (Kind::Incident, "plans") => self.of_incident.map(|condition| ("plans", condition, false)),
+            (Kind::Runs, "plans") => {
+                let followed = concat!("hash in (select plan_hash from runs where ", in_list!("id"), ")");
+                Some(("plans", followed, false))
+            }
+            (Kind::Incident, name) => self.of_incident.map(|condition| (name, condition, true)),
+            (Kind::Runs, "runs") => Some(("runs", in_list!("id"), true)),
+            (Kind::Runs, name @ ("steps" | "approvals")) => Some((name, in_list!("run"), true)),
+            (Kind::Runs, "cards") => {
+                let condition = concat!(
+                    "(subject in (select 'RUN-' || (value ->> 0) from json_each($1)) \
+                     or subject in (select 'APR-' || id from approvals where ",
+                    in_list!("run"),
+                    "))"
+                );
+                Some(("cards", condition, true))
+            }
+            (Kind::Entries, "timeline") => Some(("timeline", "chain = 0 and seq <= $1", true)),
+            // Where they end, and what left before them, where they begin.
+            (Kind::Entries, "chains") => Some(("timeline", "chain = 0 and seq = $1", false)),
+            (Kind::Entries, "archives") => {
+                let before = "chain = 0 and seq = (select max(seq) from archives where chain = 0 and seq < $1)";
+                Some(("archives", before, false))
+            }
+            (Kind::Runs | Kind::Entries, _) => None,
         }
     }
 

@@ -23,8 +23,7 @@ fn any_rows() -> Vec<Line> {
             [(1, "b"), (2, "B"), (3, "ä")].into_iter().take(if table.name == "instance" { 1 } else { 3 })
         {
             let value = |column: &Column| match (table.name, *column) {
-                (name, Column::Int("incident")) => json!(if name == "archives" { number } else { 1 }),
-                (_, Column::Int("severity" | "peak_severity" | "chain" | "run")) => json!(1),
+                (_, Column::Int("incident" | "severity" | "peak_severity" | "chain" | "run")) => json!(1),
                 ("incidents", Column::Int("merged_into")) if number == 1 => json!(3),
                 (_, Column::Int("merged_into" | "source_at")) => Value::Null,
                 (_, Column::Int("id" | "alert" | "attempt" | "seq" | "lane")) => json!(number),
@@ -188,7 +187,7 @@ async fn only_an_empty_store_is_read_into() {
     read_in(&home, &text).await.unwrap();
     let before = written_out(&home).await;
     let refused = read_in(&home, &text).await.unwrap_err().to_string();
-    assert!(refused.contains("the store is not empty: there are rows in `chains`"), "{refused}");
+    assert!(refused.contains("the store is not empty: there are rows in `archives`"), "{refused}");
     assert_eq!(written_out(&home).await, before);
 }
 
@@ -250,6 +249,40 @@ async fn an_edited_timeline_is_told_of() {
     assert_eq!(flaws(|line| drop(line.row.insert("text".to_owned(), json!("x")))), [broken]);
 }
 
+/// The system's timeline begins where the last archive of it ends, and nowhere else.
+#[tokio::test]
+async fn a_shortened_timeline_has_to_begin_where_its_archive_ends() {
+    let flaws = |base: (i64, &str)| {
+        let draft = Draft {
+            actor: crate::domain::people::Actor::Bot,
+            source_at: None,
+            kind: "noted".to_owned(),
+            body: "{}".to_owned(),
+            text: "x".to_owned(),
+        };
+        let reference = EntryRef { chain: Chain::System, seq: 8 };
+        let hash = chained("abc", reference, NOW, &draft);
+        let rows = [
+            ("archives", json!({ "name": "SYSTEM#3", "chain": 0, "seq": 3, "hash": "first" })),
+            ("archives", json!({ "name": "SYSTEM#x", "chain": 0, "seq": base.0, "hash": base.1 })),
+            ("archives", json!({ "name": "INC-9", "chain": 9, "seq": 90, "hash": "other" })),
+            ("chains", json!({ "chain": 0, "seq": 8, "hash": hash })),
+            (
+                "timeline",
+                json!({ "chain": 0, "seq": 8, "at": 0, "source_at": null, "actor": "\"bot\"", "kind": "noted",
+                        "body": "{}", "text": "x", "hash": hash }),
+            ),
+        ];
+        let rows = rows.map(|(table, row)| Line { table: table.to_owned(), row: row.as_object().unwrap().clone() });
+        check(&mut Reading::begin(file(&rows, migrations::newest()).as_slice()).unwrap()).unwrap()
+    };
+    assert_eq!(flaws((7, "abc")), [""; 0]);
+    let broken = "timeline entry SYSTEM#8 is not what was written: its hash does not fit";
+    for base in [(7, "abd"), (6, "abc"), (2, "abc")] {
+        assert_eq!(flaws(base), [broken], "{base:?}");
+    }
+}
+
 /// Nothing of a restored store can be taken for something of the one that it was copied from.
 #[tokio::test]
 async fn a_restored_store_is_another_one_until_it_was_dealt_with() {
@@ -274,7 +307,10 @@ async fn the_statements_of_every_table_can_be_prepared() {
     for table in TABLES {
         let made = table.statements();
         let always = [made.all, made.any, table.insert(table.columns)];
-        for sql in always.into_iter().chain(made.of_incident).chain(made.delete) {
+        let shares = [Kind::Incident, Kind::Runs, Kind::Entries].map(|kind| made.share(kind));
+        for sql in
+            always.into_iter().chain(shares.into_iter().flat_map(|share| share.rows.into_iter().chain(share.delete)))
+        {
             reader.prepare(sql).await.unwrap_or_else(|fault| panic!("{fault}"));
         }
     }

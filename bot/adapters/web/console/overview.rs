@@ -20,7 +20,7 @@ use crate::{
         chat::{Card, Message, Subject, Tone},
         features,
     },
-    store::{self, cards, halts, posts, timeline},
+    store::{self, archives, cards, halts, posts, timeline},
 };
 
 /// How many cards are looked at, the newest first.
@@ -155,9 +155,10 @@ pub(in crate::adapters::web) async fn log(
     let look = async {
         let mut reader = site.engine.read().await?;
         let halted = halts(&mut reader, pen).await?;
-        Ok::<_, store::Fault>((halted, timeline::newest(&mut reader, Chain::System, ENTRIES).await?))
+        let entries = timeline::newest(&mut reader, Chain::System, ENTRIES).await?;
+        Ok::<_, store::Fault>((halted, entries, archives::last(&mut reader, Chain::System).await?))
     };
-    let (halted, entries) = look.await.map_err(|fault| page::sorry(&Trouble::from(fault)))?;
+    let (halted, entries, archived) = look.await.map_err(|fault| page::sorry(&Trouble::from(fault)))?;
     let live = html! {
         (halted)
         section.narrow aria-labelledby="log" {
@@ -165,6 +166,12 @@ pub(in crate::adapters::web) async fn log(
             p.lead { "What belongs to no incident, in UTC, the newest first." }
             @if entries.is_empty() { p.nothing { "Nothing has happened yet." } }
             ol.timeline { @for entry in entries.iter().rev() { (draw::entry(entry, pen)) } }
+            @if let Some(archived) = &archived {
+                p.aside {
+                    "What was up to " (archived.name) " is archived, the newest of it in " code { (archived.file) } ": "
+                    code { "firewarden archive show " (archived.name) } " reads it, on the bot's machine."
+                }
+            }
         }
     };
     Ok(page::page("Log", Place::Log, &session, pen, &live))

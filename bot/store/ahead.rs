@@ -75,11 +75,6 @@ impl Ahead {
         self.standings.clear();
     }
 
-    /// Forgets an alert that is about to be written.
-    pub(super) fn forget_alert(&mut self, key: &AlertKey) {
-        self.alerts.remove(key);
-    }
-
     /// The alert, if it was read.
     pub(super) fn alert(&self, key: &AlertKey) -> Option<&Arc<Alert>> {
         self.alerts.get(key)

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Bind, Fault, Reader, Result, Row, Tx,
+    Fault, Reader, Result, Row, Tx,
     row::{json, list},
 };
 use crate::domain::{
@@ -32,51 +32,19 @@ pub async fn known<'a>(
     rows.iter().map(|row| alert(row).map(|alert| (alert.key.clone(), alert))).collect()
 }
 
-/// The alerts that are still to be written, each as it stands.
-#[derive(Default)]
-pub(super) struct Later(BTreeMap<AlertKey, Put>);
-
-/// An alert as it is written.
-pub(super) struct Put {
-    alert: Arc<Alert>,
-    due_at: Option<Time>,
-    record: String,
-}
-
-impl Later {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn take(&mut self) -> Vec<Put> {
-        std::mem::take(&mut self.0).into_values().collect()
-    }
-}
-
-pub(super) const PUT: &str = "insert into alerts (key, state, due_at, last_seen, record) values ($1, $2, $3, $4, $5) \
-     on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
-     last_seen = excluded.last_seen, record = excluded.record";
-
-impl Put {
-    pub(super) fn row(&self) -> [Bind<'_>; 5] {
-        let Self { alert, due_at, record } = self;
-        [(&alert.key.0).into(), alert.state.word().into(), (*due_at).into(), alert.last_seen.into(), record.into()]
-    }
-}
-
 /// Writes these alerts as they stand.
-#[expect(clippy::unused_async, reason = "when the store writes what it is given is its own affair")]
 pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Arc<Alert>>, settings: &Settings) -> Result<()> {
-    for alert in alerts {
-        let put = Put { alert: Arc::clone(alert), due_at: alert.due_at(settings), record: json(&**alert)? };
-        tx.ahead().forget_alert(&alert.key);
-        tx.later().alerts.0.insert(alert.key.clone(), put);
-    }
-    Ok(())
+    let rows: Vec<(&Arc<Alert>, Option<Time>, String)> =
+        alerts.into_iter().map(|alert| Ok((alert, alert.due_at(settings), json(&**alert)?))).collect::<Result<_>>()?;
+    tx.insert(
+        "insert into alerts (key, state, due_at, last_seen, record) values ($1, $2, $3, $4, $5) \
+         on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
+         last_seen = excluded.last_seen, record = excluded.record",
+        rows.iter().map(|(alert, due_at, record)| {
+            [(&alert.key.0).into(), alert.state.word().into(), (*due_at).into(), alert.last_seen.into(), record.into()]
+        }),
+    )
+    .await
 }
 
 /// Up to `limit` alerts that the passing of time may have changed, those first that waited longest.

@@ -7,10 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgArguments, query::Query,
-    sqlite::SqliteArguments,
-};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::{Bind, Fault, FaultKind, Result, Row, dialect};
 
@@ -35,18 +32,6 @@ pub(super) enum Connection {
 enum Own<'c> {
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PgConnection),
-}
-
-/// A statement with its values.
-pub(super) struct Statement {
-    /// As it stands in the source.
-    sql: &'static str,
-    query: Either,
-}
-
-enum Either {
-    Sqlite(Query<'static, Sqlite, SqliteArguments>),
-    Postgres(Query<'static, Postgres, PgArguments>),
 }
 
 /// Binds the values in their order.
@@ -105,17 +90,25 @@ impl Connection {
     }
 
     /// Runs a statement; the number is how many rows it changed.
-    pub(super) async fn run(&mut self, Statement { sql, query }: Statement) -> Result<u64> {
-        let changed = match (self.own(), query) {
-            (Own::Sqlite(own), Either::Sqlite(query)) => {
-                soon(query.execute(own)).await.map(|done| done.rows_affected())
+    pub(super) async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
+        let changed = match self.own() {
+            Own::Sqlite(own) => soon(bound!(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
+            Own::Postgres(own) => {
+                answered(bound!(dialect::postgres(sql), binds).execute(own)).await.map(|done| done.rows_affected())
             }
-            (Own::Postgres(own), Either::Postgres(query)) => {
-                answered(query.execute(own)).await.map(|done| done.rows_affected())
-            }
-            (Own::Sqlite(_), Either::Postgres(_)) | (Own::Postgres(_), Either::Sqlite(_)) => return Err(misplaced()),
         };
         changed.map_err(|error| explain(error, sql))
+    }
+
+    /// Writes so many rows by a statement whose `values (…)` stand for one.
+    pub(super) async fn write(&mut self, sql: &'static str, count: usize, binds: &[Bind<'_>]) -> Result<()> {
+        let done = match self.own() {
+            Own::Sqlite(own) => soon(bound!(dialect::for_rows(sql, count, true), binds).execute(own)).await.map(drop),
+            Own::Postgres(own) => {
+                answered(bound!(dialect::for_rows(sql, count, false), binds).execute(own)).await.map(drop)
+            }
+        };
+        done.map_err(|error| explain(error, sql))
     }
 
     /// All rows of a query.
@@ -172,33 +165,7 @@ impl Connection {
     }
 }
 
-impl Statement {
-    /// A statement as it stands.
-    pub(super) fn one(sql: &'static str, binds: &[Bind<'_>], is_of_server: bool) -> Self {
-        let query = if is_of_server {
-            Either::Postgres(bound!(dialect::postgres(sql), binds))
-        } else {
-            Either::Sqlite(bound!(sql, binds))
-        };
-        Self { sql, query }
-    }
-
-    /// The statement that writes so many rows, made from one whose `values (…)` stand for one.
-    pub(super) fn of_rows(sql: &'static str, count: usize, binds: &[Bind<'_>], is_of_server: bool) -> Self {
-        let query = if is_of_server {
-            Either::Postgres(bound!(dialect::for_rows(sql, count, false), binds))
-        } else {
-            Either::Sqlite(bound!(dialect::for_rows(sql, count, true), binds))
-        };
-        Self { sql, query }
-    }
-}
-
 fn explain(error: sqlx::Error, sql: &'static str) -> Fault {
     let fault = Fault::from(error);
     if fault.kind == FaultKind::Defect { Fault::defect(format!("{fault} in `{sql}`")) } else { fault }
-}
-
-fn misplaced() -> Fault {
-    Fault::defect("a statement was made for another database")
 }

@@ -142,8 +142,7 @@ impl Writer {
 
     /// Ends the connection in order.
     pub(super) async fn close(self) {
-        let Some(tx) = self.tx else { return };
-        let Some(Connection::Postgres(connection)) = tx.into_connection().await else { return };
+        let Some(Connection::Postgres(connection)) = self.tx.map(Tx::into_connection) else { return };
         if !timeout(ENTRY, connection.close()).await.is_ok_and(|closed| closed.is_ok()) {
             tracing::debug!("the connection that writes did not end in order");
         }

@@ -7,26 +7,18 @@
 use std::ops::{Deref, DerefMut};
 
 use futures::{TryStreamExt, stream::BoxStream};
-use tokio::task::JoinHandle;
 
 use super::{
-    Bind, Fault, FaultKind, Result, Row, Wake,
-    ahead::Ahead,
-    alerts, cards,
-    connection::{Connection, Statement},
-    locks, runs, steps, timeline, timers,
+    Bind, Fault, Result, Row, Wake, ahead::Ahead, cards, connection::Connection, locks, runs, steps, timeline, timers,
 };
 
 /// How many rows a statement writes, if there are more than the last of these; else as many as there are. So few statements
 /// have to be known, and none has too many values for either database.
 const AT_ONCE: [usize; 2] = [64, 16];
-/// From how many alerts on it takes less time to write them beside the decision than to wait for them.
-const MANY: usize = 64;
 
 /// Reads one consistent state.
 pub struct Reader {
-    held: Held,
-    is_of_server: bool,
+    connection: Connection,
     /// The first statement that failed. Nothing is committed then, whatever the decision made of it: a server has given the
     /// transaction up by itself, and would say nothing of that when it is committed.
     failed: Option<Fault>,
@@ -34,20 +26,9 @@ pub struct Reader {
     later: Later,
 }
 
-/// Who has the connection.
-enum Held {
-    /// The transaction.
-    Here(Connection),
-    /// A task that writes rows with it.
-    Writing(JoinHandle<(Connection, Result<()>)>),
-    /// A task that broke.
-    Lost,
-}
-
 /// What is still to be written, by table. A transaction that only reads has nothing here.
 #[derive(Default)]
 pub(super) struct Later {
-    pub(super) alerts: alerts::Later,
     pub(super) locks: locks::Later,
     pub(super) runs: runs::Later,
     pub(super) steps: steps::Later,
@@ -59,8 +40,7 @@ pub(super) struct Later {
 impl Later {
     /// Whether the statement has to come after what is still to be written.
     fn is_named_in(&self, sql: &str) -> bool {
-        (!self.alerts.is_empty() && names(sql, "alerts"))
-            || (!self.locks.is_empty() && names(sql, "locks"))
+        (!self.locks.is_empty() && names(sql, "locks"))
             || (!self.timeline.is_empty() && (names(sql, "timeline") || names(sql, "chains")))
             || (!self.cards.is_empty() && names(sql, "cards"))
             || (!self.timers.is_empty() && names(sql, "timers"))
@@ -86,9 +66,7 @@ pub struct Tx {
 
 impl Reader {
     pub(super) fn of(connection: Connection) -> Self {
-        let is_of_server = connection.is_of_server();
-        let (ahead, later) = (Ahead::default(), Later::default());
-        Self { held: Held::Here(connection), is_of_server, failed: None, ahead, later }
+        Self { connection, failed: None, ahead: Ahead::default(), later: Later::default() }
     }
 
     /// What was read and need not be read again.
@@ -103,23 +81,7 @@ impl Reader {
 
     /// Whether a server keeps the store.
     pub(super) fn is_of_server(&self) -> bool {
-        self.is_of_server
-    }
-
-    /// The connection, once nobody writes with it any more.
-    async fn connection(&mut self) -> Result<&mut Connection> {
-        if let Held::Writing(task) = &mut self.held {
-            let (held, written) = match task.await {
-                Ok((connection, written)) => (Held::Here(connection), written),
-                Err(_) => (Held::Lost, Ok(())),
-            };
-            self.held = held;
-            self.noted(written)?;
-        }
-        match &mut self.held {
-            Held::Here(connection) => Ok(connection),
-            Held::Writing(_) | Held::Lost => Err(Fault::new(FaultKind::Unreachable, "the connection is lost")),
-        }
+        self.connection.is_of_server()
     }
 
     /// Notes that a statement failed, if it did.
@@ -140,12 +102,11 @@ impl Reader {
 
     /// Writes what has waited.
     async fn write_later(&mut self) -> Result<()> {
-        let Later { alerts, locks, runs, steps, timeline, cards, timers } = &mut self.later;
-        let (alerts, locks, runs, steps) = (alerts.take(), locks.take(), runs.take(), steps.take());
+        let Later { locks, runs, steps, timeline, cards, timers } = &mut self.later;
+        let (locks, runs, steps) = (locks.take(), runs.take(), steps.take());
         let (entries, ends) = timeline.take();
         let cards = cards.take();
         let (set, cleared) = timers.take()?;
-        self.insert(alerts::PUT, alerts.iter().map(alerts::Put::row)).await?;
         self.insert(locks::TAKE, locks.iter().map(locks::Taken::row)).await?;
         self.insert(runs::SAVE, runs.iter().map(runs::Saved::row)).await?;
         self.insert(steps::PUT, steps.iter().map(steps::Put::row)).await?;
@@ -159,53 +120,40 @@ impl Reader {
         Ok(())
     }
 
-    /// The statements that write rows, made from one whose `values (…)` stand for one row.
-    fn statements<'a, const N: usize>(
-        &self,
-        sql: &'static str,
-        rows: impl Iterator<Item = [Bind<'a>; N]>,
-    ) -> Vec<Statement> {
-        let rows: Vec<[Bind<'_>; N]> = rows.collect();
-        let (mut left, mut statements) = (rows.as_slice(), Vec::new());
-        while !left.is_empty() {
-            let count = AT_ONCE.into_iter().find(|count| *count <= left.len()).unwrap_or(left.len());
-            let (rows, rest) = left.split_at(count);
-            statements.push(Statement::of_rows(sql, count, rows.as_flattened(), self.is_of_server));
-            left = rest;
-        }
-        statements
-    }
-
     /// Writes rows by a statement whose `values (…)` stand for one.
     async fn insert<'a, const N: usize>(
         &mut self,
         sql: &'static str,
         rows: impl Iterator<Item = [Bind<'a>; N]>,
     ) -> Result<()> {
-        for statement in self.statements(sql, rows) {
-            let written = self.connection().await?.run(statement).await;
+        let rows: Vec<[Bind<'_>; N]> = rows.collect();
+        let mut left = rows.as_slice();
+        while !left.is_empty() {
+            let count = AT_ONCE.into_iter().find(|count| *count <= left.len()).unwrap_or(left.len());
+            let (rows, rest) = left.split_at(count);
+            let written = self.connection.write(sql, count, rows.as_flattened()).await;
             self.noted(written)?;
+            left = rest;
         }
         Ok(())
     }
 
     async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
-        let statement = Statement::one(sql, binds, self.is_of_server);
-        let changed = self.connection().await?.run(statement).await;
+        let changed = self.connection.run(sql, binds).await;
         self.noted(changed)
     }
 
     /// All rows of a query.
     pub async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
         self.catch_up(sql).await?;
-        let rows = self.connection().await?.rows(sql, binds).await;
+        let rows = self.connection.rows(sql, binds).await;
         self.noted(rows)
     }
 
     /// The row of a query that has at most one.
     pub async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
         self.catch_up(sql).await?;
-        let row = self.connection().await?.row(sql, binds).await;
+        let row = self.connection.row(sql, binds).await;
         self.noted(row)
     }
 
@@ -217,7 +165,7 @@ impl Reader {
         mut see: impl FnMut(&Row) -> Result<()> + Send,
     ) -> Result<()> {
         self.catch_up(sql).await?;
-        let mut rows = self.stream(sql, binds).await?;
+        let mut rows = self.stream(sql, binds);
         while let Some(row) = rows.try_next().await? {
             see(&row)?;
         }
@@ -225,14 +173,14 @@ impl Reader {
     }
 
     /// The rows of a query one after the other, however many there are.
-    pub(super) async fn stream(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<BoxStream<'_, Result<Row>>> {
-        Ok(self.connection().await?.stream(sql, binds))
+    pub(super) fn stream<'r>(&'r mut self, sql: &'static str, binds: &[Bind<'_>]) -> BoxStream<'r, Result<Row>> {
+        self.connection.stream(sql, binds)
     }
 
     /// Lets the database read a statement without running it.
     #[cfg(test)]
     pub(crate) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
-        self.connection().await?.prepare(sql).await
+        self.connection.prepare(sql).await
     }
 }
 
@@ -260,42 +208,15 @@ impl Tx {
     /// Begins a transaction, by these statements.
     pub(super) async fn begin(&mut self, sql: &str) -> Result<()> {
         self.forget();
-        self.send(sql).await
-    }
-
-    /// Writes alerts that wait, if they are many, beside a decision that computes for a while: the next statement waits for
-    /// them.
-    pub async fn write_beside(&mut self) -> Result<()> {
-        let reader = &mut self.reader;
-        if reader.later.alerts.len() < MANY {
-            return Ok(());
-        }
-        reader.connection().await?;
-        let alerts = reader.later.alerts.take();
-        let statements = reader.statements(alerts::PUT, alerts.iter().map(alerts::Put::row));
-        match std::mem::replace(&mut reader.held, Held::Lost) {
-            Held::Here(mut connection) => {
-                reader.held = Held::Writing(tokio::spawn(async move {
-                    for statement in statements {
-                        if let Err(fault) = connection.run(statement).await {
-                            return (connection, Err(fault));
-                        }
-                    }
-                    (connection, Ok(()))
-                }));
-            }
-            held @ (Held::Writing(_) | Held::Lost) => reader.held = held,
-        }
-        Ok(())
+        self.reader.connection.send(sql).await
     }
 
     /// Writes everything that was decided, and makes it durable by these statements.
     pub(super) async fn commit(&mut self, sql: &str) -> Result<()> {
         self.reader.write_later().await?;
-        self.reader.connection().await?;
         match self.reader.failed.take() {
             Some(fault) => Err(fault),
-            None => self.send(sql).await,
+            None => self.reader.connection.send(sql).await,
         }
     }
 
@@ -303,20 +224,13 @@ impl Tx {
     pub(super) async fn roll_back(&mut self) -> Result<()> {
         self.wakes.clear();
         self.forget();
-        // What is being written comes to its end first, however it ends.
-        let _written = self.reader.connection().await;
-        self.send("rollback").await
+        self.reader.connection.send("rollback").await
     }
 
     fn forget(&mut self) {
         self.reader.failed = None;
         self.reader.ahead = Ahead::default();
         self.reader.later = Later::default();
-    }
-
-    /// Sends statements without values, all at once.
-    async fn send(&mut self, sql: &str) -> Result<()> {
-        self.reader.connection().await?.send(sql).await
     }
 
     /// Wakes this kind of work after the commit.
@@ -330,13 +244,8 @@ impl Tx {
         std::mem::take(&mut self.wakes)
     }
 
-    /// The connection, unless it is lost.
-    pub(super) async fn into_connection(mut self) -> Option<Connection> {
-        let _written = self.reader.connection().await;
-        match self.reader.held {
-            Held::Here(connection) => Some(connection),
-            Held::Writing(_) | Held::Lost => None,
-        }
+    pub(super) fn into_connection(self) -> Connection {
+        self.reader.connection
     }
 }
 

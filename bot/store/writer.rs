@@ -142,7 +142,7 @@ impl Hand {
         match self {
             Hand::Sqlite(tx, mover, _lock) => {
                 mover.close().await;
-                if let Some(Connection::Sqlite(connection)) = tx.into_connection().await
+                if let Connection::Sqlite(connection) = tx.into_connection()
                     && let Err(error) = sqlx::Connection::close(*connection).await
                 {
                     tracing::warn!(%error, "the store did not close cleanly");

@@ -41,6 +41,7 @@ pub enum Firing {
 
 /// What is known when guards are evaluated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// Why everything, or the service, is halted.
     pub halted: Option<String>,

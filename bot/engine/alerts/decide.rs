@@ -23,7 +23,7 @@ pub(super) const SWEEP: &str = "alerts";
 /// How many alerts one look takes at the most.
 const SWEPT: i64 = 500;
 
-/// Takes these deliveries; the receipts are in their order. What follows from them comes before [`watch_over`].
+/// Takes these deliveries; the receipts are in their order.
 pub async fn receive(context: &mut Context<'_>, batches: &[Arc<Batch>]) -> store::Result<(Vec<Receipt>, Vec<News>)> {
     let rules = context.rules;
     let settings = &rules.alerts;
@@ -69,8 +69,7 @@ pub(super) fn sweep<'a>(context: &'a mut Context<'_>, _: &'a Due) -> BoxFuture<'
         }
         write(context, &changes).await?;
         let news: Vec<News> = changes.list.iter().filter_map(|change| tell(context, change, 0)).collect();
-        alerts_changed(context, &news).await?;
-        watch_over(context).await
+        alerts_changed(context, &news).await
     })
 }
 
@@ -78,8 +77,7 @@ pub(super) fn sweep<'a>(context: &'a mut Context<'_>, _: &'a Due) -> BoxFuture<'
 pub async fn after_deafness(context: &mut Context<'_>) -> store::Result<()> {
     let due = store::alerts::due(context.tx, context.now, i64::MAX).await?;
     let changes = alerts::after_deafness(&due, context.now, &context.rules.alerts);
-    write(context, &changes).await?;
-    watch_over(context).await
+    write(context, &changes).await
 }
 
 async fn is_new(context: &mut Context<'_>, batch: &Batch) -> store::Result<bool> {
@@ -100,11 +98,7 @@ async fn write(context: &mut Context<'_>, changes: &Changes) -> store::Result<()
         .iter()
         .filter_map(|change| Some((&change.alert.key, ignored_for(change.what)?, change.source.as_deref()?)))
         .collect();
-    store::alerts::suppressed(context.tx, &ignored, context.now).await
-}
-
-/// Looks again when the passing of time may change an alert next; to be called once alerts are written.
-pub async fn watch_over(context: &mut Context<'_>) -> store::Result<()> {
+    store::alerts::suppressed(context.tx, &ignored, context.now).await?;
     match store::alerts::earliest_due(context.tx).await? {
         Some(at) => timers::set(context.tx, SWEEP, "", at).await,
         None => timers::clear(context.tx, SWEEP, "").await,

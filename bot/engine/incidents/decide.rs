@@ -31,7 +31,6 @@ use crate::{
 /// Takes up what happened to alerts and tells what came of it.
 pub async fn take(context: &mut Context<'_>, news: &[alerts::News]) -> store::Result<Vec<News>> {
     let mut desk = Desk::laid_out(context, news).await?;
-    context.tx.write_beside().await?;
     for item in news {
         match item.what {
             What::Fired | What::Refired | What::HeardAgain => desk.fired(context, item).await?,

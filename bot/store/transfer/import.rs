@@ -76,10 +76,10 @@ pub async fn import(
         // What had been written goes with the connection in any case.
         let _rolled_back = tx.execute("rollback", &[]).await;
     }
-    let closed = match tx.into_connection().await {
-        Some(Connection::Sqlite(connection)) => sqlx::Connection::close(*connection).await,
-        Some(Connection::Postgres(connection)) => sqlx::Connection::close(*connection).await,
-        Some(Connection::SqliteSnapshot(_) | Connection::PostgresSnapshot(_)) | None => Ok(()),
+    let closed = match tx.into_connection() {
+        Connection::Sqlite(connection) => sqlx::Connection::close(*connection).await,
+        Connection::Postgres(connection) => sqlx::Connection::close(*connection).await,
+        Connection::SqliteSnapshot(_) | Connection::PostgresSnapshot(_) => Ok(()),
     };
     closed.map_err(Fault::from)?;
     drop(lock);

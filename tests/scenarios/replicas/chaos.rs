@@ -73,7 +73,7 @@ const AUDIT: &str = "
         end if;
         return new;
     end $$;
-    create trigger audit_steps before insert on steps for each row execute function audit_steps();
+    create trigger audit_steps after insert on steps for each row execute function audit_steps();
     create function audit_runs() returns trigger language plpgsql as $$ begin
         if new.epoch < old.epoch or (old.ended_at is not null and new.state <> old.state) then
             insert into audit values ('run ' || new.id || ' by epoch ' || new.epoch || ' after ' || old.epoch);

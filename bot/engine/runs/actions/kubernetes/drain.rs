@@ -85,9 +85,15 @@ impl Drain<'_> {
         let until = Instant::now() + self.work.timeout;
         self.cordon(until).await?;
         let mut evicted: Vec<String> = Vec::new();
+        let mut kept = BTreeMap::new();
+        let mut waits_for: Option<String> = None;
         let mut pause = FIRST_LOOK;
         loop {
-            let Laden { node, pods } = self.look(until).await.map_err(|outcome| stopped(outcome, &self.name))?;
+            let Laden { node, pods } = self.look(until).await.map_err(|outcome| match &waits_for {
+                // What cut the look short is the time; what it was spent on is known.
+                Some(pods) if Instant::now() >= until => half_way(format!("the time is over, and {pods}")),
+                Some(_) | None => stopped(outcome, &self.name),
+            })?;
             if let Marked::Followed(why) = marks::of(self.work, &[node.meta.annotations]) {
                 return Err(half_way(why));
             }
@@ -106,13 +112,15 @@ impl Drain<'_> {
             if (self.ports.is_halt_file_there)() {
                 return Err(half_way(format!("the halt file is there, and {}", still_there(&leave, &BTreeMap::new()))));
             }
-            let kept = self.evict(&leave, &mut evicted, until).await?;
+            self.evict(&leave, (&mut evicted, &mut kept), until).await?;
+            let pods = still_there(&leave, &kept);
             if Instant::now() + pause >= until {
-                return Err(half_way(format!("the time is over, and {}", still_there(&leave, &kept))));
+                return Err(half_way(format!("the time is over, and {pods}")));
             }
             if !kept.is_empty() {
-                tracing::info!(node = self.name, why = still_there(&leave, &kept), "a drain waits");
+                tracing::info!(node = self.name, why = pods, "a drain waits");
             }
+            waits_for = Some(pods);
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_LOOK);
         }
@@ -161,30 +169,34 @@ impl Drain<'_> {
         }
     }
 
-    /// Asks each of them to leave, once. The answer is why some may not leave yet, by their names.
+    /// Asks each of them to leave, once, and notes why some may not leave yet, by their names.
     async fn evict(
         &self,
         leave: &[Pod],
-        evicted: &mut Vec<String>,
+        (evicted, kept): (&mut Vec<String>, &mut BTreeMap<String, String>),
         until: Instant,
-    ) -> Result<BTreeMap<String, String>, Outcome> {
-        let mut kept = BTreeMap::new();
+    ) -> Result<(), Outcome> {
+        kept.retain(|name, _| leave.iter().any(|pod| !pod.is_ending && pod.to_string() == *name));
         for pod in leave.iter().filter(|pod| !pod.is_ending) {
             let why = match timeout_at(until, self.cluster.evict(pod)).await {
                 Ok(Ok(())) => {
                     evicted.push(pod.to_string());
-                    continue;
+                    None
                 }
                 // It is gone, or one that has its name is another.
-                Ok(Err(Trouble::Missing(_) | Trouble::Moved(_))) => continue,
+                Ok(Err(Trouble::Missing(_) | Trouble::Moved(_))) => None,
                 Ok(Err(Trouble::Refused(why))) => return Err(half_way(format!("`{pod}` cannot be evicted: {why}"))),
                 // An eviction that is asked for again is the same eviction: it names the pod's identity.
-                Ok(Err(Trouble::Wait(_, why) | Trouble::Unreachable(why) | Trouble::Unknown(why))) => why,
-                Err(_) => "no answer came in time".to_owned(),
+                Ok(Err(Trouble::Wait(_, why) | Trouble::Unreachable(why) | Trouble::Unknown(why))) => Some(why),
+                // What it said before tells more.
+                Err(_) => Some(kept.remove(&pod.to_string()).unwrap_or_else(|| "no answer came in time".to_owned())),
             };
-            kept.insert(pod.to_string(), why);
+            match why {
+                Some(why) => drop(kept.insert(pod.to_string(), why)),
+                None => drop(kept.remove(&pod.to_string())),
+            }
         }
-        Ok(kept)
+        Ok(())
     }
 }
 

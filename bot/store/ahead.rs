@@ -2,12 +2,12 @@
 //! what each of many needs is read together. Whatever writes to a table forgets what was read of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use super::{
-    Reader, Result, Row, Tx, alerts, incidents,
+    FaultKind, Reader, Result, Row, Tx, alerts, incidents,
     locks::{self, Standing},
     row::list,
     steps, timeline,
@@ -35,10 +35,11 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Forgets what this statement may change.
+    /// Forgets what this statement may change. What keeps runbooks from targets only `locks` writes, and forgets it itself.
     pub(super) fn forget(&mut self, sql: &str) {
         self.tables.retain(|(table, ..)| !names(sql, table));
-        if names(sql, "runs") {
+        // A run's row bears the identity of the store.
+        if names(sql, "runs") || names(sql, "instance") {
             self.runs.clear();
         }
         if names(sql, "steps") {
@@ -101,12 +102,12 @@ impl Ahead {
     }
 
     /// The run's row, if it was read; once.
-    pub(super) fn run(&mut self, id: RunId) -> Option<Row> {
+    pub(super) fn take_run(&mut self, id: RunId) -> Option<Row> {
         self.runs.remove(&id)
     }
 
     /// The run's journal, if it was read; once.
-    pub(super) fn journal(&mut self, id: RunId) -> Option<Result<Journal>> {
+    pub(super) fn take_journal(&mut self, id: RunId) -> Option<Result<Journal>> {
         self.journals.remove(&id)
     }
 }
@@ -156,13 +157,21 @@ pub(super) async fn around(tx: &mut Tx, runs: &[Row], list: &str) -> Result<()> 
         keys.extend(cause.map(|cause| cause.key));
     }
     timeline::open(tx, chains).await?;
-    let incidents = if ids.is_empty() { Vec::new() } else { incidents::by_ids(tx, ids).await? };
-    let alerts = if keys.is_empty() { BTreeMap::new() } else { alerts::known(tx, &keys).await? };
+    let incidents = if ids.is_empty() { Vec::new() } else { readable(incidents::by_ids(tx, ids).await)? };
+    let alerts = readable(alerts::known(tx, &keys).await)?;
     let ahead = tx.ahead();
     ahead.standings.extend(standings);
     ahead.incidents.extend(incidents.into_iter().map(|(incident, _)| (incident.id, incident)));
     ahead.alerts.extend(alerts);
     Ok(())
+}
+
+/// Nothing in place of rows of which one does not read back: whoever needs that one meets the fault.
+fn readable<T: Default>(read: Result<T>) -> Result<T> {
+    match read {
+        Err(fault) if fault.kind == FaultKind::Defect => Ok(T::default()),
+        read => read,
+    }
 }
 
 /// All rows of a table that has few, by a statement without values.

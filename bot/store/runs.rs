@@ -6,7 +6,7 @@ use serde_json::Value;
 
 pub use super::run_counts::{Count, counts};
 use super::{
-    Bind, Reader, Result, Row, Tx, Wake, ahead, plans,
+    Bind, FaultKind, Reader, Result, Row, Tx, Wake, ahead, plans,
     row::{json, list},
 };
 use crate::domain::{
@@ -104,13 +104,15 @@ impl Later {
     }
 }
 
-/// Both databases call the columns of a list of values like this.
+/// Both databases call the columns of a list of values like this; where nobody says so, the values of one are texts.
 pub(super) const SAVE: &str = "update runs set state = v.column2, pass = v.column3, hold = v.column4, reason = v.column5, \
      revision = v.column6, epoch = v.column7, owner = v.column8, lease_until = v.column9, may_overlap = v.column10, \
      wake_at = v.column11, cancelled_by = v.column12, needs_approval = v.column13, mutated_at = v.column14, \
      ended_at = v.column15, incident = v.column16, paused_by = v.column17, deadline = v.column18, \
-     failure = v.column19, ending = v.column20 from (values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-     $14, $15, $16, $17, $18, $19, $20)) as v where id = v.column1";
+     failure = v.column19, ending = v.column20 from (values (cast($1 as bigint), $2, $3, $4, $5, \
+     cast($6 as bigint), cast($7 as bigint), $8, cast($9 as bigint), cast($10 as bigint), cast($11 as bigint), $12, \
+     cast($13 as bigint), cast($14 as bigint), cast($15 as bigint), cast($16 as bigint), $17, cast($18 as bigint), \
+     $19, $20)) as v where id = v.column1";
 
 impl Saved {
     pub(super) fn row(&self) -> [Bind<'_>; 20] {
@@ -165,7 +167,7 @@ pub struct Driven {
 
 /// The run, if this worker may write about it: none if it is no longer the one that drives it.
 pub async fn fence(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<Option<Driven>> {
-    let row = match tx.ahead().run(id) {
+    let row = match tx.ahead().take_run(id) {
         Some(row) => Some(row),
         None => tx.row(ahead::RUN, &[id.0.into()]).await?,
     };
@@ -312,7 +314,10 @@ pub async fn open(reader: &mut Reader) -> Result<Vec<Run>> {
     for row in &rows {
         match run(reader, row).await {
             Ok(run) => open.push(run),
-            Err(fault) => tracing::error!(%fault, run = row.int("id").ok(), "a run cannot be read"),
+            Err(fault) if fault.kind == FaultKind::Defect => {
+                tracing::error!(%fault, run = row.int("id").ok(), "a run cannot be read");
+            }
+            Err(fault) => return Err(fault),
         }
     }
     Ok(open)

@@ -67,7 +67,7 @@ impl Put {
     }
 }
 
-/// Writes an attempt as it stands: a new one, or what became of one. What was intended stays as it was written first.
+/// Writes an attempt as it stands: a new one, or what became of one. What was intended never changes.
 #[expect(clippy::unused_async, reason = "when the store writes what it is given is its own affair")]
 pub async fn put(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
     let (fields, before, output) = (json(&record.with)?, json(&record.before)?, json(&record.output)?);
@@ -79,7 +79,7 @@ pub async fn put(tx: &mut Tx, run: RunId, record: &StepRecord) -> Result<()> {
 
 /// The journal of a run.
 pub async fn journal(reader: &mut Reader, id: RunId) -> Result<Journal> {
-    if let Some(journal) = reader.ahead().journal(id) {
+    if let Some(journal) = reader.ahead().take_journal(id) {
         return journal;
     }
     let rows = reader.rows("select * from steps where run = $1 order by seq", &[id.0.into()]).await?;

@@ -166,10 +166,15 @@ impl Reader {
     ) -> Result<()> {
         self.catch_up(sql).await?;
         let mut rows = self.stream(sql, binds);
-        while let Some(row) = rows.try_next().await? {
-            see(&row)?;
-        }
-        Ok(())
+        let failed = loop {
+            match rows.try_next().await {
+                Ok(Some(row)) => see(&row)?,
+                Ok(None) => return Ok(()),
+                Err(fault) => break fault,
+            }
+        };
+        drop(rows);
+        self.noted(Err(failed))
     }
 
     /// The rows of a query one after the other, however many there are.
@@ -213,11 +218,11 @@ impl Tx {
 
     /// Writes everything that was decided, and makes it durable by these statements.
     pub(super) async fn commit(&mut self, sql: &str) -> Result<()> {
-        self.reader.write_later().await?;
-        match self.reader.failed.take() {
-            Some(fault) => Err(fault),
-            None => self.reader.connection.send(sql).await,
+        if let Some(fault) = self.reader.failed.take() {
+            return Err(fault);
         }
+        self.reader.write_later().await?;
+        self.reader.connection.send(sql).await
     }
 
     /// Takes back everything since the beginning.

@@ -62,11 +62,9 @@ async fn start(case: &mut Case<'_, '_>, record: &StepRecord) -> store::Result<Re
         .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
     let parent = Parent { run: case.run.id, step: record.key.clone() };
-    let alert = case.alert().await?;
     let wish = Wish {
         incident: case.run.incident,
         cause: case.run.cause.clone(),
-        alert: alert.as_deref(),
         given,
         parent: Some((parent, case.run.holder(), case.run.mode)),
         ..Wish::new(plan, case.run.requested_by.clone(), format!("{}/{}", case.run.id, record.key))

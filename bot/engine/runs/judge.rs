@@ -129,7 +129,8 @@ async fn facts_of(
         mode,
     };
     let halted = facts::halted(view, &target.service).await?;
-    let mut facts = facts::of(view, about, (halted, wish.alert)).await?;
+    let alert = facts::alert(view, wish.cause.as_ref()).await?;
+    let mut facts = facts::of(view, about, (halted, alert.as_deref())).await?;
     if mode == Mode::Observe {
         facts = only_looking(facts);
     }

@@ -54,8 +54,6 @@ pub(super) struct Wish<'a> {
     pub(super) plan: &'a Plan,
     pub(super) incident: Option<IncidentId>,
     pub(super) cause: Option<Cause>,
-    /// The alert that is behind it, as it is.
-    pub(super) alert: Option<&'a Alert>,
     pub(super) requested_by: Actor,
     /// What makes a second wish the same as a first.
     pub(super) fault: String,
@@ -70,11 +68,11 @@ impl<'a> Wish<'a> {
     /// A wish that no alert and no other run is behind, for no incident.
     pub(super) fn new(plan: &'a Plan, requested_by: Actor, fault: String) -> Self {
         let (given, labels) = (BTreeMap::new(), BTreeMap::new());
-        Self { plan, incident: None, cause: None, alert: None, requested_by, fault, given, labels, parent: None }
+        Self { plan, incident: None, cause: None, requested_by, fault, given, labels, parent: None }
     }
 
     /// A wish that an alert is behind.
-    pub(super) fn by_alert(plan: &'a Plan, incident: Option<IncidentId>, alert: &'a Alert) -> Self {
+    pub(super) fn by_alert(plan: &'a Plan, incident: Option<IncidentId>, alert: &Alert) -> Self {
         let cause = Cause {
             key: alert.key.clone(),
             episode: alert.episode,
@@ -84,7 +82,7 @@ impl<'a> Wish<'a> {
             starts_at: alert.starts_at,
         };
         let wish = Self::new(plan, Actor::Source(alert.source.clone()), cause.fault());
-        Self { incident, cause: Some(cause), alert: Some(alert), ..wish }
+        Self { incident, cause: Some(cause), ..wish }
     }
 }
 

@@ -75,8 +75,8 @@ pub(super) const DUE_RUNS: &str = "select r.id from runs r where r.incident is n
 
 /// Runs of no incident, as many as go into one file, that ended before this time and may leave, in the order of their names.
 pub async fn due_runs(reader: &mut Reader, before: Time) -> Result<Vec<RunId>> {
-    let looked_at = [deployments::LOOKED_AT.into(), breaker::LOOKED_AT.into()];
-    let rows = reader.rows(DUE_RUNS, &[before.into(), RUNS.into(), looked_at[0], looked_at[1]]).await?;
+    let binds = [before.into(), RUNS.into(), deployments::LOOKED_AT.into(), breaker::LOOKED_AT.into()];
+    let rows = reader.rows(DUE_RUNS, &binds).await?;
     let mut runs = rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect::<Result<Vec<_>>>()?;
     runs.sort_unstable();
     Ok(runs)

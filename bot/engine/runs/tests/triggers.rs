@@ -144,6 +144,20 @@ async fn the_end_of_a_run_starts_another() {
     assert_eq!(refusals(&bench, Chain::System, Reason::Circular).await, 1);
 }
 
+/// What the end of a run starts is about the alert that started the run, as it is by then.
+#[tokio::test]
+async fn what_the_end_of_a_run_starts_heeds_its_alert() {
+    let first = small("first", "{ alert: { match: ['alertname=\"Errors\"'] } }");
+    let guards = "guards:\n  still_firing: { until: first_mutation }\n";
+    let second = small("second", "{ run: { runbook: first, ended: done } }") + guards;
+    let mut bench = Bench::new(rules(&[&first, &second])).await;
+    bench.alert("Errors", true).await;
+    bench.work().await;
+    let runs = bench.runs().await;
+    let stand: Vec<_> = runs.iter().rev().map(|run| (run.plan.name.as_str(), run.state)).collect();
+    assert_eq!(stand, [("first", RunState::Done), ("second", RunState::Done)]);
+}
+
 /// A source starts only what its configuration names, and one delivery is one run.
 #[tokio::test]
 async fn a_source_starts_only_what_names_it() {

@@ -35,7 +35,7 @@ const AT_ONCE: usize = 3;
 /// A sweep that is longer than this does not end.
 const LONGEST: usize = 150;
 /// How long a story may take on the real clock.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Nothing acknowledged is lost and nothing happens twice, wherever a request is cut off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::world::{Shipped, World, alert, github::GitHub, until};
+use crate::world::{Shipped, World, alert, github::GitHub};
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// How many stories are told at the same time.
 const AT_ONCE: usize = 2;
-/// How long a run may take on the real clock.
-const PATIENCE: u64 = 60;
+/// A run that takes longer than this does not come to rest.
+const LONGEST: Duration = Duration::from_hours(2);
 
 /// Automation that fails half-way and says nothing, or that cannot be taken back as it promised, is found out at night.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,17 +81,13 @@ fn seen(world: &World) -> Seen {
 /// Lets time pass and approves what is asked, until the run is over or stands.
 async fn comes_to_rest(world: &World) -> String {
     let mut state = String::new();
-    let rests = until(PATIENCE, async || {
+    let rests = world.comes(LONGEST, async || {
         state = world.run_state("RUN-1").await;
-        match state.as_str() {
-            "" | "running" | "waiting" => world.clock().step(Duration::from_secs(20)).await,
-            "waiting for people" => {
-                // It may have been answered a moment ago.
-                world.console("ben").says("/runbook answer question:APR-1 answer:approve").await;
-            }
-            _ => return true,
+        if state == "waiting for people" {
+            // It may have been answered a moment ago.
+            world.console("ben").says("/runbook answer question:APR-1 answer:approve").await;
         }
-        false
+        !["", "running", "waiting", "waiting for people"].contains(&state.as_str())
     });
     assert!(rests.await, "the run does not come to rest: {state}");
     state

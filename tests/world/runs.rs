@@ -1,6 +1,6 @@
 //! Runs as people see them: how one stands, when it comes to stand so, and what people were paged with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firewarden::{
     app::demo::checkout::Change,
@@ -11,7 +11,7 @@ use firewarden::{
     store,
 };
 
-use super::{PATIENCE, World, store::is_on_postgres, until};
+use super::{PATIENCE, World, store::is_on_postgres};
 
 /// How far time moves at once while a run is waited for.
 const STRIDE: Duration = Duration::from_secs(20);
@@ -24,20 +24,36 @@ impl World {
 
     /// Waits until a run stands so, and gives its card. With a length of time, that much may pass meanwhile.
     pub(crate) async fn run_comes_to(&self, run: &str, wanted: &str, within: Duration) -> String {
-        let deadline = self.now() + within;
         let line = format!("/runbook show name:{run}");
         let mut seen = String::new();
-        let comes = until(PATIENCE, async || {
+        let comes = self.comes(within, async || {
             seen = self.console("ana").sees(&line).await;
-            let is_so = state(&seen) == wanted;
-            if !is_so && self.now() < deadline {
-                self.clock().step(deadline.since(self.now()).min(STRIDE)).await;
-            }
-            is_so
+            state(&seen) == wanted
         });
         assert!(comes.await, "{run} does not come to be `{wanted}` within {} s but\n{seen}", within.as_secs());
         self.note(&format!("{run} is {wanted}"));
         seen
+    }
+
+    /// Lets that much time pass at most until something is so; whether it came to be. A slow machine is borne with for as
+    /// long as time moves.
+    pub(crate) async fn comes(&self, within: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+        let deadline = self.now() + within;
+        let mut moved = Instant::now();
+        while !is_so().await {
+            let before = self.now();
+            if before < deadline {
+                self.clock().step(deadline.since(before).min(STRIDE)).await;
+            }
+            if self.now() > before {
+                moved = Instant::now();
+            } else if moved.elapsed() > Duration::from_secs(PATIENCE) {
+                return false;
+            } else {
+                tokio::time::sleep(Duration::from_millis(10)).await; // bounded: by PATIENCE
+            }
+        }
+        true
     }
 
     /// Says a line that must be carried out.

@@ -1,6 +1,6 @@
 //! Doubt at GitHub: an answer that was lost, and a bot that was killed, make no second deployment.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{GOOD, MINUTE, ROLL_BACK, begin, end, roll_back};
 use crate::world::{
@@ -81,15 +81,7 @@ async fn a_deployment_that_takes_longer_than_its_step_is_followed_on() {
     let (world, github) = begin(&[ROLL_BACK]).await;
     github.go(Course::ends("success", 15 * 60));
     roll_back(&world, GOOD, LIVE).await;
-    is_done_in(&world, 20 * MINUTE).await;
+    world.run_comes_to("RUN-1", "done", 20 * MINUTE).await;
     assert_eq!(github.made(), [GOOD]);
     end(world, &github).await;
-}
-
-async fn is_done_in(world: &World, within: Duration) {
-    let begun = world.now();
-    while world.run_state("RUN-1").await != "done" {
-        assert!(world.now().since(begun) < within, "{}", world.run_state("RUN-1").await);
-        world.clock().step(Duration::from_secs(20)).await;
-    }
 }

@@ -17,7 +17,7 @@ use super::{
     connection::Connection,
     election::{CHANNEL, Election, Voice},
     migrations,
-    writer::{Job, run_all},
+    writer::Together,
 };
 
 /// By what name the server knows the program's sessions.
@@ -118,10 +118,10 @@ impl Writer {
     }
 
     /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
-    pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
+    pub(super) async fn run(&mut self, together: &mut Together<'_>) -> Result<Vec<Wake>> {
         let voice = self.voice.clone();
         let tx = self.begin().await?;
-        run_all(tx, jobs).await?;
+        together.run(tx).await?;
         let wakes = tx.take_wakes();
         if wakes.is_empty() {
             tx.commit("commit").await?;

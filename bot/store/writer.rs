@@ -1,4 +1,5 @@
-//! The one writer: whatever is queued shares a transaction and its fsync, and is answered after the commit.
+//! The one writer: whatever is queued when a transaction has begun shares it and its fsync, and is answered after the
+//! commit.
 //!
 //! On a fault the shared transaction is rolled back and each decision runs alone, so that only the guilty one gets its
 //! fault; a decision that panics is such a fault. Nobody is answered before the commit returned; where its answer was
@@ -102,6 +103,67 @@ impl Writer {
     }
 }
 
+/// Decisions that wait.
+struct Queue {
+    messages: mpsc::Receiver<Message>,
+    /// Who waits for the end of everything that was queued before.
+    closing: Option<oneshot::Sender<()>>,
+}
+
+impl Queue {
+    /// Waits for a decision; none if there will be none any more.
+    async fn next(&mut self) -> Option<Box<dyn Job>> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let message = self.messages.recv().await?;
+        self.opened(message)
+    }
+
+    /// A decision that waits already.
+    fn at_hand(&mut self) -> Option<Box<dyn Job>> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let message = self.messages.try_recv().ok()?;
+        self.opened(message)
+    }
+
+    fn opened(&mut self, message: Message) -> Option<Box<dyn Job>> {
+        match message {
+            Message::Decide(job) => Some(job),
+            Message::Close(done) => {
+                self.closing = Some(done);
+                None
+            }
+        }
+    }
+}
+
+/// Decisions that share a transaction.
+pub(super) struct Together<'q> {
+    jobs: Vec<Box<dyn Job>>,
+    /// Where others may come from.
+    queue: Option<&'q mut Queue>,
+}
+
+impl Together<'_> {
+    /// Carries them out in a transaction that has begun. Whoever waits by now joins them: beginning takes its time, above all
+    /// where other processes have to be waited for.
+    pub(super) async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+        if let Some(queue) = &mut self.queue {
+            let room = BATCH.saturating_sub(self.jobs.len());
+            self.jobs.extend(std::iter::from_fn(|| queue.at_hand()).take(room));
+        }
+        let runs: Vec<RunId> = self.jobs.iter().filter_map(|job| job.takes_on()).collect();
+        ahead::read(tx, &runs).await?;
+        for job in &mut self.jobs {
+            job.run(tx).await?;
+        }
+        Ok(())
+    }
+}
+
 /// What the writer writes with.
 pub(super) enum Hand {
     /// The one connection to a file, with who moves along what it writes, and the lock that keeps other processes away.
@@ -112,16 +174,16 @@ pub(super) enum Hand {
 
 impl Hand {
     /// Runs the decisions in one transaction; gives the work to wake, which is due once this returns.
-    async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Wake>> {
+    async fn run(&mut self, together: &mut Together<'_>) -> Result<Vec<Wake>> {
         match self {
             Hand::Sqlite(tx, mover, _) => {
                 tx.begin("begin immediate").await?;
-                run_all(tx, jobs).await?;
+                together.run(tx).await?;
                 tx.commit("commit").await?;
                 mover.written();
                 Ok(tx.take_wakes())
             }
-            Hand::Postgres(writer) => postgres::bounded(writer.run(jobs)).await,
+            Hand::Postgres(writer) => postgres::bounded(writer.run(together)).await,
         }
     }
 
@@ -155,35 +217,27 @@ impl Hand {
 
 async fn write(
     mut hand: Hand,
-    mut messages: mpsc::Receiver<Message>,
+    messages: mpsc::Receiver<Message>,
     wakes: Arc<Wakes>,
     failing: Arc<Mutex<Option<Instant>>>,
 ) {
-    let mut waiting = Vec::with_capacity(BATCH);
-    let mut closing = None;
-    while closing.is_none() {
-        if messages.recv_many(&mut waiting, BATCH).await == 0 {
-            break;
-        }
-        let mut jobs = Vec::with_capacity(waiting.len());
-        for message in waiting.drain(..) {
-            match message {
-                Message::Decide(job) => jobs.push(job),
-                Message::Close(done) => closing = Some(done),
-            }
-        }
-        let together = commit(&mut hand, &mut jobs, &wakes).await;
-        let mut outcomes = vec![together.as_ref().copied().map_err(|fault| fault.kind)];
-        match together {
+    let mut queue = Queue { messages, closing: None };
+    while let Some(first) = queue.next().await {
+        let mut together = Together { jobs: vec![first], queue: Some(&mut queue) };
+        let outcome = commit(&mut hand, &mut together, &wakes).await;
+        let jobs = together.jobs;
+        let mut outcomes = vec![outcome.as_ref().copied().map_err(|fault| fault.kind)];
+        match outcome {
             // Whoever is guilty gets the fault alone. A server that does not answer is not asked for each.
             Err(fault) if jobs.len() > 1 && fault.kind != FaultKind::Unreachable => {
                 outcomes.clear();
                 for job in jobs {
-                    let mut alone = [job];
+                    let mut alone = Together { jobs: vec![job], queue: None };
                     let outcome = commit(&mut hand, &mut alone, &wakes).await;
                     outcomes.push(outcome.as_ref().copied().map_err(|fault| fault.kind));
-                    let [job] = alone;
-                    job.finish(outcome);
+                    for job in alone.jobs {
+                        job.finish(outcome.clone());
+                    }
                 }
             }
             outcome => {
@@ -195,7 +249,7 @@ async fn write(
         note_trouble(&failing, &outcomes);
     }
     hand.close().await;
-    if let Some(done) = closing {
+    if let Some(done) = queue.closing {
         let _closer_is_gone = done.send(());
     }
 }
@@ -212,11 +266,8 @@ fn note_trouble(failing: &Mutex<Option<Instant>>, outcomes: &[std::result::Resul
 }
 
 /// Runs the decisions in one transaction and, once it is durable, wakes whoever has work by it.
-async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Result<()> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
-    match hand.run(jobs).await {
+async fn commit(hand: &mut Hand, together: &mut Together<'_>, wakes: &Wakes) -> Result<()> {
+    match hand.run(together).await {
         Ok(woken) => {
             for wake in woken {
                 wakes.wake(wake);
@@ -228,13 +279,4 @@ async fn commit(hand: &mut Hand, jobs: &mut [Box<dyn Job>], wakes: &Wakes) -> Re
             Err(fault)
         }
     }
-}
-
-pub(super) async fn run_all(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    let runs: Vec<RunId> = jobs.iter().filter_map(|job| job.takes_on()).collect();
-    ahead::read(tx, &runs).await?;
-    for job in jobs {
-        job.run(tx).await?;
-    }
-    Ok(())
 }

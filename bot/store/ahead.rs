@@ -35,7 +35,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Forgets what this statement may change. What keeps runbooks from targets only `locks` writes, and forgets it itself.
+    /// Forgets what this statement may change.
     pub(super) fn forget(&mut self, sql: &str) {
         self.tables.retain(|(table, ..)| !names(sql, table));
         // A run's row bears the identity of the store.
@@ -54,6 +54,9 @@ impl Ahead {
         if names(sql, "incidents") {
             self.incidents.clear();
         }
+        if names(sql, "locks") || names(sql, "cooldowns") {
+            self.standings.clear();
+        }
     }
 
     /// Forgets a run that is about to be written.
@@ -66,14 +69,9 @@ impl Ahead {
         self.journals.remove(&id);
     }
 
-    /// Forgets what keeps runbooks from a target.
+    /// Forgets what keeps runbooks from a target that is about to be taken.
     pub(super) fn forget_target(&mut self, target: &Target) {
         self.standings.retain(|(_, known), _| known != target);
-    }
-
-    /// Forgets what keeps runbooks from any target.
-    pub(super) fn forget_targets(&mut self) {
-        self.standings.clear();
     }
 
     /// The alert, if it was read.

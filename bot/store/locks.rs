@@ -106,7 +106,6 @@ fn stands(row: &Row) -> Result<Standing> {
 
 /// Lets go of everything that the run holds.
 pub async fn release(tx: &mut Tx, run: RunId) -> Result<()> {
-    tx.ahead().forget_targets();
     tx.execute("delete from locks where run = $1", &[run.0.into()]).await?;
     Ok(())
 }
@@ -152,7 +151,6 @@ fn service_lock(row: &Row) -> Result<ServiceLock> {
 
 /// Charges a pause to this runbook on this target.
 pub async fn charge(tx: &mut Tx, runbook: &str, target: &Target, charge: &Charge) -> Result<()> {
-    tx.ahead().forget_target(target);
     tx.execute(
         "insert into cooldowns (runbook, service, environment, level, at, until, alert) \
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (runbook, service, environment) do update set \

@@ -12,7 +12,7 @@ pub struct Count {
     pub state: RunState,
     /// How many there are, with those that have left.
     pub number: i64,
-    /// When the oldest of those that are there was started.
+    /// When the oldest of those that are there was started; the epoch if all have left.
     pub since: Time,
 }
 

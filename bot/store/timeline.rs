@@ -82,23 +82,19 @@ impl End {
 
 /// Looks the ends of these chains up together, for entries that are about to be added.
 pub async fn open(tx: &mut Tx, chains: impl IntoIterator<Item = Chain>) -> Result<()> {
-    let unknown: Vec<[i64; 1]> = chains
-        .into_iter()
-        .map(Chain::number)
-        .filter(|chain| !tx.later().timeline.heads.contains_key(chain))
-        .map(|chain| [chain])
-        .collect();
+    let unknown: Vec<i64> =
+        chains.into_iter().map(Chain::number).filter(|chain| !tx.later().timeline.heads.contains_key(chain)).collect();
     if unknown.is_empty() {
         return Ok(());
     }
     let rows = tx
         .rows(
-            "select chain, seq, hash from chains where chain in (select cast(value ->> 0 as bigint) from json_each($1))",
+            "select chain, seq, hash from chains where chain in (select cast(value as bigint) from json_each($1))",
             &[(&list(&unknown)?).into()],
         )
         .await?;
     let heads = &mut tx.later().timeline.heads;
-    heads.extend(unknown.into_iter().map(|[chain]| (chain, (0, String::new()))));
+    heads.extend(unknown.into_iter().map(|chain| (chain, (0, String::new()))));
     for row in rows {
         heads.insert(row.int("chain")?, (row.int("seq")?, row.text("hash")?));
     }

@@ -61,8 +61,13 @@ impl<'c, 'r> Case<'c, 'r> {
     /// Opens the run, if there is one of this name.
     pub(super) async fn open(context: &'c mut Context<'r>, id: RunId) -> store::Result<Option<Case<'c, 'r>>> {
         let Some(run) = runs::by_id(context.tx, id).await? else { return Ok(None) };
-        let journal = steps::journal(context.tx, id).await?;
-        Ok(Some(Self { context, run, journal, known: Known::default() }))
+        Self::of(context, run).await.map(Some)
+    }
+
+    /// Opens a run that was just read.
+    pub(super) async fn of(context: &'c mut Context<'r>, run: Run) -> store::Result<Case<'c, 'r>> {
+        let journal = steps::journal(context.tx, run.id).await?;
+        Ok(Self { context, run, journal, known: Known::default() })
     }
 
     /// Opens a run that a worker drives; one that is untouched has an empty journal.

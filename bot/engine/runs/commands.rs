@@ -297,11 +297,8 @@ fn cancel<'a>(context: &'a mut Context<'_>, call: &'a Call) -> Answered<'a> {
 }
 
 pub(super) async fn open<'c, 'r>(context: &'c mut Context<'r>, id: RunId) -> Result<Case<'c, 'r>, Stop> {
-    if runs::by_id(context.tx, id).await?.is_none() {
-        return Err(gone(context.tx, id).await?.into());
-    }
-    let case = Case::open(context, id).await?;
-    Ok(case.ok_or_else(|| Refusal::new(format!("There is no run `{id}`")))?)
+    let Some(run) = runs::by_id(context.tx, id).await? else { return Err(gone(context.tx, id).await?.into()) };
+    Ok(Case::of(context, run).await?)
 }
 
 /// What is said of a run that is not there: perhaps it is in a file by now.

@@ -88,9 +88,9 @@ pub async fn runs_of(reader: &mut Reader, part: &Part) -> Result<Vec<Leaver>> {
             reader.rows(sql, &[id.0.into()]).await?
         }
         Part::Runs(runs) => {
-            let runs: Vec<[i64; 1]> = runs.iter().map(|run| [run.0]).collect();
+            let runs: Vec<i64> = runs.iter().map(|run| run.0).collect();
             let sql = "select id, runbook, ended_at from runs \
-                 where id in (select cast(value ->> 0 as bigint) from json_each($1)) order by id";
+                 where id in (select cast(value as bigint) from json_each($1)) order by id";
             reader.rows(sql, &[(&list(&runs)?).into()]).await?
         }
         Part::Entries(_) => Vec::new(),
@@ -122,10 +122,10 @@ pub async fn add(tx: &mut Tx, archived: &Archived) -> Result<()> {
         ],
     )
     .await?;
-    let runs: Vec<[i64; 1]> = archived.runs.iter().map(|run| [run.0]).collect();
+    let runs: Vec<i64> = archived.runs.iter().map(|run| run.0).collect();
     tx.execute(
         "insert into runs_left (runbook, state, number) select runbook, state, count(*) from runs \
-         where id in (select cast(value ->> 0 as bigint) from json_each($1)) group by runbook, state \
+         where id in (select cast(value as bigint) from json_each($1)) group by runbook, state \
          on conflict (runbook, state) do update set number = runs_left.number + excluded.number",
         &[(&list(&runs)?).into()],
     )

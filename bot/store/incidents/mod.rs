@@ -81,10 +81,10 @@ pub async fn save<'a>(tx: &mut Tx, incidents: impl IntoIterator<Item = &'a Incid
 
 /// The incidents with these names, each with how its alerts stand.
 pub async fn by_ids(reader: &mut Reader, ids: impl IntoIterator<Item = IncidentId>) -> Result<Vec<(Incident, Counts)>> {
-    let ids: Vec<[i64; 1]> = ids.into_iter().map(|id| [id.0]).collect();
+    let ids: Vec<i64> = ids.into_iter().map(|id| id.0).collect();
     let rows = reader
         .rows(
-            "select * from incidents where id in (select cast(value ->> 0 as bigint) from json_each($1))",
+            "select * from incidents where id in (select cast(value as bigint) from json_each($1))",
             &[(&row::list(&ids)?).into()],
         )
         .await?;

@@ -83,10 +83,10 @@ pub async fn archive(reader: &mut Reader, part: &Part, at: Time) -> Stored<(Vec<
     let mut out = Vec::new();
     let mut lines = Writing::begin(&mut out, &head).map_err(written)?;
     let mut runs = String::new();
-    let (kind, named) = named(part, &mut runs)?;
+    let (kind, which) = which(part, &mut runs)?;
     for table in TABLES {
         let Some(statement) = table.statements().share(kind).rows else { continue };
-        for row in reader.rows(statement, &[named]).await? {
+        for row in reader.rows(statement, &[which]).await? {
             lines.row(table.name, &object(table.columns, &row)?).map_err(written)?;
         }
     }
@@ -97,21 +97,21 @@ pub async fn archive(reader: &mut Reader, part: &Part, at: Time) -> Stored<(Vec<
 /// Takes away what has left.
 pub async fn remove(tx: &mut Tx, part: &Part) -> Stored<()> {
     let mut runs = String::new();
-    let (kind, named) = named(part, &mut runs)?;
+    let (kind, which) = which(part, &mut runs)?;
     for table in TABLES.iter().rev() {
         if let Some(statement) = table.statements().share(kind).delete {
-            tx.execute(statement, &[named]).await?;
+            tx.execute(statement, &[which]).await?;
         }
     }
     Ok(())
 }
 
 /// What statements about the part are given.
-fn named<'a>(part: &Part, runs: &'a mut String) -> Stored<(Kind, Bind<'a>)> {
+fn which<'a>(part: &Part, runs: &'a mut String) -> Stored<(Kind, Bind<'a>)> {
     Ok(match part {
         Part::Incident(id) => (Kind::Incident, id.0.into()),
         Part::Runs(ids) => {
-            *runs = list(&ids.iter().map(|run| [run.0]).collect::<Vec<_>>())?;
+            *runs = list(&ids.iter().map(|run| run.0).collect::<Vec<_>>())?;
             (Kind::Runs, Bind::from(&*runs))
         }
         Part::Entries(seq) => (Kind::Entries, (*seq).into()),

@@ -46,7 +46,7 @@ pub(super) enum Kind {
 /// The runs of such a list.
 macro_rules! in_list {
     ($column:literal) => {
-        concat!($column, " in (select cast(value ->> 0 as bigint) from json_each($1))")
+        concat!($column, " in (select cast(value as bigint) from json_each($1))")
     };
 }
 
@@ -239,7 +239,9 @@ pub(super) struct Statements {
     pub(super) all: &'static str,
     /// Whether there is any row.
     pub(super) any: &'static str,
-    shares: [Share; 3],
+    incident: Share,
+    runs: Share,
+    entries: Share,
 }
 
 /// What goes of a table into the file of what leaves.
@@ -254,7 +256,11 @@ pub(super) struct Share {
 impl Statements {
     /// What goes of the table into a file of this kind.
     pub(super) fn share(&self, kind: Kind) -> Share {
-        self.shares[kind as usize]
+        match kind {
+            Kind::Incident => self.incident,
+            Kind::Runs => self.runs,
+            Kind::Entries => self.entries,
+        }
     }
 }
 
@@ -292,7 +298,9 @@ impl Table {
         Statements {
             all: format!("select {columns} from {name} order by {order}").leak(),
             any: format!("select 1 as found from {name} limit 1").leak(),
-            shares: [share(Kind::Incident), share(Kind::Runs), share(Kind::Entries)],
+            incident: share(Kind::Incident),
+            runs: share(Kind::Runs),
+            entries: share(Kind::Entries),
         }
     }
 
@@ -310,7 +318,7 @@ impl Table {
             (Kind::Runs, name @ ("steps" | "approvals")) => Some((name, in_list!("run"), true)),
             (Kind::Runs, "cards") => {
                 let condition = concat!(
-                    "(subject in (select 'RUN-' || (value ->> 0) from json_each($1)) \
+                    "(subject in (select 'RUN-' || cast(value as bigint) from json_each($1)) \
                      or subject in (select 'APR-' || id from approvals where ",
                     in_list!("run"),
                     "))"

@@ -147,27 +147,28 @@ impl<'a> Open<'a> {
     }
 }
 
-/// How many alerts a page has: a row costs more to hand over than to read, and a page is all that is in memory at once.
+/// How many alerts a page has: a row costs more to hand over than to read, and two pages are all that is in memory at once.
 const PAGE: i64 = 500;
 
 /// Shows every alert that is not over, one after the other.
 pub async fn open(reader: &mut Reader, mut see: impl FnMut(&Open<'_>) -> Result<()> + Send) -> Result<()> {
     for state in [AlertState::Firing, AlertState::Stale] {
-        let mut after = Some(0);
-        while let Some(id) = after {
-            after = page(reader, state, id, &mut see).await?;
+        let mut page = page_after(reader, state, 0).await?;
+        while let Some((last, row)) = page {
+            // The database reads the next one meanwhile.
+            let (next, shown) = futures::join!(page_after(reader, state, last), async {
+                let alerts: Vec<Open<'_>> = serde_json::from_str(row.str("records")?).map_err(unreadable)?;
+                alerts.iter().try_for_each(&mut see)
+            });
+            shown?;
+            page = next?;
         }
     }
     Ok(())
 }
 
-/// Shows the alerts of a page, and says after which the next page begins.
-async fn page(
-    reader: &mut Reader,
-    state: AlertState,
-    after: i64,
-    mut see: impl FnMut(&Open<'_>) -> Result<()> + Send,
-) -> Result<Option<i64>> {
+/// A page of alerts, those after this one, and its last; none if there are no more.
+async fn page_after(reader: &mut Reader, state: AlertState, after: i64) -> Result<Option<(i64, Row)>> {
     let row = reader
         .row(
             "select max(id) as last, '[' || string_agg(record, ',') || ']' as records from \
@@ -177,14 +178,7 @@ async fn page(
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let last = row.opt_int("last")?;
-    if last.is_some() {
-        let alerts: Vec<Open<'_>> = serde_json::from_str(row.str("records")?).map_err(unreadable)?;
-        for alert in &alerts {
-            see(alert)?;
-        }
-    }
-    Ok(last)
+    Ok(row.opt_int("last")?.map(|last| (last, row)))
 }
 
 /// A statement, or many alike, that was ignored.

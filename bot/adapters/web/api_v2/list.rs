@@ -42,23 +42,17 @@ pub(super) async fn every(
     caller.must(&site, Capability::View)?;
     let rules = site.engine.rules();
     let mut list = List::new(&asked, &rules)?;
-    let mut places = Vec::new();
+    let mut shown = Vec::new();
     let _turn = site.lists.acquire().await;
     let mut reader = site.engine.read().await?;
     list.silences = silences::active(&mut reader, site.engine.now()).await?;
     alerts::open(&mut reader, |alert| {
-        if let Some(shown) = list.take(alert)? {
-            places.push((alert.key.to_owned(), shown));
-        }
+        shown.extend(list.take(alert, &alert.labels()?)?);
         Ok(())
     })
     .await?;
-    places.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    let mut pieces = vec![Piece::from("[")];
-    for (number, (_, shown)) in places.into_iter().enumerate() {
-        pieces.extend((number > 0).then_some(Piece::from(",")));
-        pieces.push(shown.place);
-    }
+    let mut pieces = vec!["[".into()];
+    pieces.extend(list.page.list(shown));
     pieces.push("]".into());
     Ok(list.page.answer(pieces))
 }
@@ -73,25 +67,24 @@ pub(super) async fn grouped(
     let with_muted = asked.wants("muted")?;
     let rules = site.engine.rules();
     let mut list = List::new(&asked, &rules)?;
-    let mut groups: BTreeMap<GroupKey, Vec<(String, Shown)>> = BTreeMap::new();
+    let mut groups: BTreeMap<GroupKey, Vec<Shown<'_>>> = BTreeMap::new();
     let _turn = site.lists.acquire().await;
     let mut reader = site.engine.read().await?;
     list.silences = silences::active(&mut reader, site.engine.now()).await?;
     alerts::open(&mut reader, |alert| {
-        if let Some(shown) = list.take(alert)? {
-            let labels = alert.labels()?;
+        let labels = alert.labels()?;
+        if let Some(shown) = list.take(alert, &labels)? {
             let group = routes::choose(&rules.routes, &rules.default_route, &labels).group;
-            groups.entry(group).or_default().push((alert.key.to_owned(), shown));
+            groups.entry(group).or_default().push(shown);
         }
         Ok(())
     })
     .await?;
-    let mut pieces = vec![Piece::from("[")];
-    for (group, mut alerts) in groups {
-        if !with_muted && alerts.iter().all(|(_, shown)| shown.is_suppressed) {
+    let mut pieces = vec!["[".into()];
+    for (group, alerts) in groups {
+        if !with_muted && alerts.iter().all(|shown| shown.is_suppressed) {
             continue;
         }
-        alerts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut labels = group.values;
         labels.retain(|_, value| !value.is_empty());
         for (name, value) in [("service", group.service), ("environment", group.environment)] {
@@ -99,18 +92,15 @@ pub(super) async fn grouped(
                 labels.entry(name.to_owned()).or_insert(value);
             }
         }
-        let channel = alerts.first().map_or("", |(_, shown)| &shown.channel);
+        let channel = alerts.first().map_or("", |shown| shown.channel);
         let comma = if pieces.len() > 1 { "," } else { "" };
-        pieces.push(Piece::from(format!(
+        pieces.push(Piece::Text(format!(
             r#"{comma}{{"labels":{},"receiver":{},"routeLabels":{},"alerts":["#,
             json!(labels),
             json!({ "name": channel }),
             json!({ "route": group.route }),
         )));
-        for (number, (_, shown)) in alerts.into_iter().enumerate() {
-            pieces.extend((number > 0).then_some(Piece::from(",")));
-            pieces.push(shown.place);
-        }
+        pieces.extend(list.page.list(alerts));
         pieces.push("]}".into());
     }
     pieces.push("]".into());
@@ -159,27 +149,25 @@ impl<'a> List<'a> {
     }
 
     /// Writes the alert down if it is wanted.
-    fn take(&mut self, alert: &Open<'_>) -> store::Result<Option<Shown>> {
+    fn take(&mut self, alert: &Open<'_>, labels: &Labels) -> store::Result<Option<Shown<'a>>> {
         if !self.wants.receivers {
             return Ok(None);
         }
-        let labels = alert.labels()?;
-        if Matcher::first_unmet(&self.matchers, &labels).is_some() {
+        if Matcher::first_unmet(&self.matchers, labels).is_some() {
             return Ok(None);
         }
-        let channel = routes::channel(&self.rules.routes, &self.rules.default_route, &labels);
+        let channel = routes::channel(&self.rules.routes, &self.rules.default_route, labels);
         let channel = channel.unwrap_or(&self.rules.default_channel);
         if !self.wants_channel(channel) {
             return Ok(None);
         }
-        let silences = self.silences.iter().filter(|silence| silence.matches(&labels));
+        let silences = self.silences.iter().filter(|silence| silence.matches(labels));
         let silenced_by: Vec<&str> = silences.map(|silence| silence.uuid.as_str()).collect();
         let is_suppressed = !silenced_by.is_empty();
         if if is_suppressed { !self.wants.silenced } else { !self.wants.active } {
             return Ok(None);
         }
-        let place = self.page.write(alert, channel, &silenced_by)?;
-        Ok(Some(Shown { place, channel: channel.to_owned(), is_suppressed }))
+        self.page.write(alert, channel, &silenced_by).map(Some)
     }
 
     fn wants_channel(&mut self, channel: &str) -> bool {

@@ -49,7 +49,9 @@ pub(super) async fn open(path: &Path) -> Result<Opened> {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .statement_cache_capacity(256);
+    // What a statement may have to take back is kept in memory: in a temporary file it doubles what a storm writes.
     let writing = options.clone().pragma("cache_size", AT_HAND).pragma("wal_autocheckpoint", BESIDE);
+    let writing = writing.pragma("temp_store", "memory");
     let mut writer = sqlx::ConnectOptions::connect(&writing).await?;
     migrations::sqlite(&mut writer).await?;
     let mover = Mover::start(path, &options).await?;

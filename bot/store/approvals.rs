@@ -56,6 +56,12 @@ pub async fn by_id(reader: &mut Reader, id: ApprovalId) -> Result<Option<Approva
     row.as_ref().map(approval).transpose()
 }
 
+/// The question that was put last, if there ever was one.
+pub async fn newest(reader: &mut Reader) -> Result<Option<ApprovalId>> {
+    let row = reader.row("select max(id) as id from approvals", &[]).await?;
+    row.map_or(Ok(None), |row| Ok(row.opt_int("id")?.map(ApprovalId)))
+}
+
 /// The questions of a run, oldest first.
 pub async fn of_run(reader: &mut Reader, run: RunId) -> Result<Vec<Approval>> {
     let rows = reader.rows("select * from approvals where run = $1 order by id", &[run.0.into()]).await?;

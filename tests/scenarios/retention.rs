@@ -53,6 +53,8 @@ async fn an_incident_that_is_long_over_is_read_from_its_file() {
     );
     let told = world.is_refused("ana", "/incident note text:late incident:INC-1").await;
     assert!(told.contains("is archived in"), "{told}");
+    let told = world.is_refused("ben", "/runbook answer question:APR-1 answer:approve").await;
+    assert!(told.contains("`APR-1` is archived with its run"), "{told}");
 
     let listed = does(&world, &["archive", "list"]).await;
     assert!(listed.contains("INC-1 ") && listed.contains("archive/INC-1.jsonl.gz"), "{listed}");

@@ -352,8 +352,17 @@ async fn answer_run(context: &mut Context<'_>, call: &Call, id: RunId, word: &st
 }
 
 async fn answer_approval(context: &mut Context<'_>, call: &Call, id: ApprovalId, word: &str) -> Result<String, Stop> {
-    let approval = approvals::by_id(context.tx, id).await?;
-    let approval = approval.ok_or_else(|| Refusal::new(format!("There is no approval `{id}`")))?;
+    let Some(approval) = approvals::by_id(context.tx, id).await? else {
+        // The newest stays for ever, and no number is given twice.
+        let has_left = approvals::newest(context.tx).await?.is_some_and(|newest| id < newest);
+        return Err(if has_left {
+            Refusal::new(format!("`{id}` is archived with its run"))
+                .hint("`firewarden archive list` shows what left, on the bot's machine")
+        } else {
+            Refusal::new(format!("There is no approval `{id}`")).hint("`/runbook list` shows what is at work")
+        }
+        .into());
+    };
     looked_at(call, approval.revision, &id.to_string())?;
     let mut case = open(context, approval.run).await?;
     match (&approval.asks, word) {

@@ -111,14 +111,13 @@ impl Ahead {
 }
 
 /// A run's row as a worker sees it, with the identity of the store.
-macro_rules! driven {
-    ($which:literal) => {
-        concat!("select runs.*, (select id from instance) as instance from runs where id ", $which)
-    };
-}
+pub(super) const RUN: &str = "select runs.*, (select id from instance) as instance from runs where id = $1";
 
-pub(super) const RUN: &str = driven!("= $1");
-const RUNS: &str = driven!("in (select cast(value as bigint) from json_each($1))");
+/// The same of several, each with what keeps its runbook from its target.
+const RUNS: &str = "select r.*, (select id from instance) as instance, l.run as holder, c.level, c.at, c.until, c.alert \
+     from runs r left join locks l on l.service = r.service and l.environment = r.environment \
+     left join cooldowns c on c.runbook = r.runbook and c.service = r.service and c.environment = r.environment \
+     where r.id in (select cast(value as bigint) from json_each($1))";
 
 /// Reads these runs and their journals, for decisions that are about to take them on.
 pub(super) async fn read(tx: &mut Tx, ids: &[RunId]) -> Result<()> {
@@ -127,9 +126,8 @@ pub(super) async fn read(tx: &mut Tx, ids: &[RunId]) -> Result<()> {
     }
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let list = list(&ids)?;
-    let rows = tx.rows(RUNS, &[(&list).into()]).await?;
+    let rows = runs(tx, &list).await?;
     let journals = steps::journals(tx, &list).await?;
-    around(tx, &rows, &list).await?;
     let ahead = tx.ahead();
     for row in rows {
         ahead.runs.insert(RunId(row.int("id")?), row);
@@ -139,14 +137,14 @@ pub(super) async fn read(tx: &mut Tx, ids: &[RunId]) -> Result<()> {
     Ok(())
 }
 
-/// Reads what these runs, of which this is the list of numbers, stand in: their targets, incidents and alerts.
-pub(super) async fn around(tx: &mut Tx, runs: &[Row], list: &str) -> Result<()> {
-    if runs.len() < 2 {
-        return Ok(());
-    }
-    let standings = locks::standings(tx, list).await?;
+/// The rows of these runs, a JSON list of numbers. Reads what they stand in, too: their targets, incidents and alerts.
+pub(super) async fn runs(tx: &mut Tx, list: &str) -> Result<Vec<Row>> {
+    let rows = tx.rows(RUNS, &[list.into()]).await?;
     let (mut chains, mut ids, mut keys) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for row in runs {
+    let mut standings = Vec::new();
+    for row in &rows {
+        let target = Target { service: row.text("service")?, environment: row.text("environment")? };
+        standings.push(((row.text("runbook")?, target), locks::stands(row)?));
         let incident = row.opt_int("incident")?.map(IncidentId);
         chains.push(incident.map_or(Chain::System, Chain::Incident));
         ids.extend(incident);
@@ -161,7 +159,7 @@ pub(super) async fn around(tx: &mut Tx, runs: &[Row], list: &str) -> Result<()> 
     ahead.standings.extend(standings);
     ahead.incidents.extend(incidents.into_iter().map(|(incident, _)| (incident.id, incident)));
     ahead.alerts.extend(alerts);
-    Ok(())
+    Ok(rows)
 }
 
 /// Nothing in place of rows of which one does not read back: whoever needs that one meets the fault.

@@ -1,7 +1,5 @@
 //! Who holds a target, who keeps a service for themselves, and how long a runbook leaves a target alone.
 
-use std::collections::HashMap;
-
 use super::{Bind, Reader, Result, Row, Tx, ahead};
 use crate::domain::{
     ids::{AlertKey, RunId},
@@ -73,25 +71,8 @@ pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Re
     row.as_ref().map_or(Ok(Standing { holder: None, charged: None }), stands)
 }
 
-/// What keeps the runbooks of these runs, a JSON list of numbers, from their targets.
-pub(super) async fn standings(reader: &mut Reader, runs: &str) -> Result<HashMap<(String, Target), Standing>> {
-    let rows = reader
-        .rows(
-            "select r.runbook, r.service, r.environment, l.run as holder, c.level, c.at, c.until, c.alert from runs r \
-             left join locks l on l.service = r.service and l.environment = r.environment \
-             left join cooldowns c on c.runbook = r.runbook and c.service = r.service and c.environment = r.environment \
-             where r.id in (select cast(value as bigint) from json_each($1))",
-            &[runs.into()],
-        )
-        .await?;
-    let standing = |row: &Row| {
-        let target = Target { service: row.text("service")?, environment: row.text("environment")? };
-        Ok(((row.text("runbook")?, target), stands(row)?))
-    };
-    rows.iter().map(standing).collect()
-}
-
-fn stands(row: &Row) -> Result<Standing> {
+/// What a row with a holder and a charge says.
+pub(super) fn stands(row: &Row) -> Result<Standing> {
     let charged = match row.opt_int("level")? {
         Some(level) => Some(Charge {
             level: u32::try_from(level).unwrap_or(0),

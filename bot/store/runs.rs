@@ -215,17 +215,21 @@ pub async fn claim(tx: &mut Tx, owner: &str, (now, until): (Time, Time), limit: 
              where id in (select id from runs where owner is null and state = 'running' and ended_at is null \
              union all select id from runs where owner is not null and state = 'running' and ended_at is null \
              and lease_until < $2 and owner <> $1 order by id limit $4) \
-             returning *, (select id from instance) as instance, \
-             (select count(*) from steps where steps.run = runs.id) as attempts",
+             returning id, (select count(*) from steps where steps.run = runs.id) as attempts",
             &[owner.into(), now.into(), until.into(), limit.into()],
         )
         .await?;
-    let ids: Vec<i64> = rows.iter().map(|row| row.int("id")).collect::<Result<_>>()?;
-    ahead::around(tx, &rows, &list(&ids)?).await?;
+    let attempts: BTreeMap<i64, i64> =
+        rows.iter().map(|row| Ok((row.int("id")?, row.int("attempts")?))).collect::<Result<_>>()?;
+    if attempts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = ahead::runs(tx, &list(&attempts.keys().collect::<Vec<_>>())?).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in &rows {
-        let (id, epoch, has_journal) = (RunId(row.int("id")?), row.int("epoch")?, row.int("attempts")? > 0);
-        claimed.push(Claimed { id, epoch, has_journal, driven: driven(tx, row).await });
+        let (id, epoch) = (row.int("id")?, row.int("epoch")?);
+        let has_journal = attempts.get(&id).is_some_and(|attempts| *attempts > 0);
+        claimed.push(Claimed { id: RunId(id), epoch, has_journal, driven: driven(tx, row).await });
     }
     Ok(claimed)
 }

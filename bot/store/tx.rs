@@ -14,7 +14,7 @@ use super::{
 
 /// How many rows a statement writes, if there are more than the last of these; else as many as there are. So few statements
 /// have to be known, and none has too many values for either database.
-const AT_ONCE: [usize; 2] = [64, 16];
+const AT_ONCE: [usize; 3] = [64, 32, 16];
 
 /// Reads one consistent state.
 pub struct Reader {

@@ -88,7 +88,7 @@ async fn row(name: &str, address: &Address, count: usize) {
         .collect();
     loop {
         let mut reader = stores[0].read().await.unwrap();
-        if firewarden::store::runs::open(&mut reader).await.unwrap().is_empty() {
+        if firewarden::store::runs::counts(&mut reader).await.unwrap().iter().all(|count| count.state.is_over()) {
             break;
         }
         drop(reader);

@@ -54,7 +54,8 @@ impl Ahead {
         if names(sql, "incidents") {
             self.incidents.clear();
         }
-        if names(sql, "locks") || names(sql, "cooldowns") {
+        // A charge forgets its own target: it is made in the middle of decisions about many.
+        if names(sql, "locks") {
             self.standings.clear();
         }
     }
@@ -69,7 +70,7 @@ impl Ahead {
         self.journals.remove(&id);
     }
 
-    /// Forgets what keeps runbooks from a target that is about to be taken.
+    /// Forgets what keeps runbooks from a target that is about to be taken or left alone.
     pub(super) fn forget_target(&mut self, target: &Target) {
         self.standings.retain(|(_, known), _| known != target);
     }
@@ -114,10 +115,11 @@ impl Ahead {
 pub(super) const RUN: &str = "select runs.*, (select id from instance) as instance from runs where id = $1";
 
 /// The same of several, each with what keeps its runbook from its target.
-const RUNS: &str = "select r.*, (select id from instance) as instance, l.run as holder, c.level, c.at, c.until, c.alert \
+const RUNS: &str = "select r.*, (select id from instance) as instance, l.run as holder, \
+     c.level as charge_level, c.at as charged_at, c.until as charged_until, c.alert as charged_for \
      from runs r left join locks l on l.service = r.service and l.environment = r.environment \
      left join cooldowns c on c.runbook = r.runbook and c.service = r.service and c.environment = r.environment \
-     where r.id in (select cast(value as bigint) from json_each($1))";
+     where r.id in (select cast(value as bigint) from json_each($1)) order by r.id";
 
 /// Reads these runs and their journals, for decisions that are about to take them on.
 pub(super) async fn read(tx: &mut Tx, ids: &[RunId]) -> Result<()> {
@@ -137,7 +139,7 @@ pub(super) async fn read(tx: &mut Tx, ids: &[RunId]) -> Result<()> {
     Ok(())
 }
 
-/// The rows of these runs, a JSON list of numbers. Reads what they stand in, too: their targets, incidents and alerts.
+/// The rows of these runs, a JSON list of numbers, oldest first. Reads what they stand in, too: their targets, incidents and alerts.
 pub(super) async fn runs(tx: &mut Tx, list: &str) -> Result<Vec<Row>> {
     let rows = tx.rows(RUNS, &[list.into()]).await?;
     let (mut chains, mut ids, mut keys) = (Vec::new(), BTreeSet::new(), BTreeSet::new());

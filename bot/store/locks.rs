@@ -62,7 +62,8 @@ pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Re
     }
     let row = reader
         .row(
-            "select l.run as holder, c.level, c.at, c.until, c.alert from (select 1 as one) as o \
+            "select l.run as holder, c.level as charge_level, c.at as charged_at, c.until as charged_until, \
+             c.alert as charged_for from (select 1 as one) as o \
              left join locks l on l.service = $2 and l.environment = $3 \
              left join cooldowns c on c.runbook = $1 and c.service = $2 and c.environment = $3",
             &[runbook.into(), (&target.service).into(), (&target.environment).into()],
@@ -73,12 +74,12 @@ pub async fn standing(reader: &mut Reader, runbook: &str, target: &Target) -> Re
 
 /// What a row with a holder and a charge says.
 pub(super) fn stands(row: &Row) -> Result<Standing> {
-    let charged = match row.opt_int("level")? {
+    let charged = match row.opt_int("charge_level")? {
         Some(level) => Some(Charge {
             level: u32::try_from(level).unwrap_or(0),
-            at: row.time("at")?,
-            until: row.time("until")?,
-            alert: row.opt_text("alert")?.map(AlertKey),
+            at: row.time("charged_at")?,
+            until: row.time("charged_until")?,
+            alert: row.opt_text("charged_for")?.map(AlertKey),
         }),
         None => None,
     };
@@ -132,6 +133,7 @@ fn service_lock(row: &Row) -> Result<ServiceLock> {
 
 /// Charges a pause to this runbook on this target.
 pub async fn charge(tx: &mut Tx, runbook: &str, target: &Target, charge: &Charge) -> Result<()> {
+    tx.ahead().forget_target(target);
     tx.execute(
         "insert into cooldowns (runbook, service, environment, level, at, until, alert) \
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (runbook, service, environment) do update set \

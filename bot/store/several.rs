@@ -129,3 +129,25 @@ async fn a_process_that_hangs_in_a_transaction_is_not_waited_for() {
     assert_eq!(entries.len(), 1, "what the other had begun is not kept");
     hung.abort();
 }
+
+/// A server that makes everybody wait is asked once for all that wait meanwhile, and not once for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_server_is_answered_with_the_first() {
+    let Some((home, store, _second)) = two().await else { return };
+    let Address::Server(server) = home.address() else { return };
+    let mut holder = sqlx::ConnectOptions::connect(server.options.as_ref()).await.unwrap();
+    let lock = format!("begin; select pg_advisory_xact_lock({})", postgres::LOCK);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(lock)).execute(&mut holder).await.unwrap();
+    let begun = Instant::now();
+    for outcome in futures::future::join_all((0..20).map(|_| store.decide(Add))).await {
+        assert_eq!(outcome.unwrap_err().kind, FaultKind::Unreachable);
+    }
+    let waited = begun.elapsed();
+    // As long as a transaction may take.
+    assert!((5..30).contains(&waited.as_secs()), "they waited {waited:?}");
+    sqlx::Connection::close(holder).await.unwrap();
+    store.decide(Add).await.unwrap();
+    let mut reader = store.read().await.unwrap();
+    let entries = timeline::entries(&mut reader, Chain::Incident(IncidentId(1))).await.unwrap();
+    assert_eq!(entries.len(), 1, "nothing was kept of what was answered with a fault");
+}

@@ -19,7 +19,7 @@ use super::{Fault, FaultKind, Result, migrations};
 const READERS: u32 = 4;
 /// How much of the file the writer keeps at hand, in KiB. What a storm of alerts writes is spread over the whole of the
 /// indexes: with SQLite's own 2 MiB, most of the time goes into reading them again.
-const AT_HAND: &str = "-65536";
+const AT_HAND: &str = "-32768";
 /// How many pages are written beside the file before a commit has to move them into it.
 const BESIDE: &str = "16000";
 /// From how many bytes beside the file on they are moved into it meanwhile.

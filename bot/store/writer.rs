@@ -148,13 +148,18 @@ pub(super) struct Together<'q> {
 }
 
 impl Together<'_> {
-    /// Carries them out in a transaction that has begun. Whoever waits by now joins them: beginning takes its time, above all
-    /// where other processes have to be waited for.
-    pub(super) async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+    /// Takes in whoever waits by now, as far as there is room.
+    fn join(&mut self) {
         if let Some(queue) = &mut self.queue {
             let room = BATCH.saturating_sub(self.jobs.len());
             self.jobs.extend(std::iter::from_fn(|| queue.at_hand()).take(room));
         }
+    }
+
+    /// Carries them out in a transaction that has begun. Beginning takes its time, above all where other processes have to be
+    /// waited for: whoever has come meanwhile joins them.
+    pub(super) async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+        self.join();
         let runs: Vec<RunId> = self.jobs.iter().filter_map(|job| job.takes_on()).collect();
         ahead::read(tx, &runs).await?;
         for job in &mut self.jobs {
@@ -225,10 +230,14 @@ async fn write(
     while let Some(first) = queue.next().await {
         let mut together = Together { jobs: vec![first], queue: Some(&mut queue) };
         let outcome = commit(&mut hand, &mut together, &wakes).await;
+        if outcome.as_ref().is_err_and(|fault| fault.kind == FaultKind::Unreachable) {
+            // A server that does not answer is not asked for each: whoever waits by now is answered with the rest.
+            together.join();
+        }
         let jobs = together.jobs;
         let mut outcomes = vec![outcome.as_ref().copied().map_err(|fault| fault.kind)];
         match outcome {
-            // Whoever is guilty gets the fault alone. A server that does not answer is not asked for each.
+            // Whoever is guilty gets the fault alone.
             Err(fault) if jobs.len() > 1 && fault.kind != FaultKind::Unreachable => {
                 outcomes.clear();
                 for job in jobs {

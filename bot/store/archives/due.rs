@@ -2,8 +2,6 @@
 //!
 //! The newest row of each kind stays, whatever it belongs to: a number that was given once is never given again.
 
-use std::collections::BTreeSet;
-
 use super::Part;
 use crate::{
     domain::{
@@ -12,7 +10,7 @@ use crate::{
         time::Time,
         timeline::{Chain, Entry},
     },
-    store::{Bind, Reader, Result, Tx, deployments, inputs, plans, timeline},
+    store::{Bind, Reader, Result, Tx, deployments, inputs, plans, row::list, timeline},
 };
 
 /// How many runs and how many entries go into one file at the most.
@@ -50,14 +48,14 @@ pub async fn due(reader: &mut Reader, before: Time, limit: i64) -> Result<Vec<In
     rows.iter().map(|row| Ok(IncidentId(row.int("id")?))).collect()
 }
 
-/// Runs of no incident that ended before `$1`, and on which nothing depends that stays: no run of their family that has not
+/// Runs of no incident that ended before `$2`, and on which nothing depends that stays: no run of their family that has not
 /// ended, none that they started (a circle of runs is known by those before), no alert that may start them again, no
-/// message that waits, none of the `$3` newest deployments of a place, and no breaker, which looks at the `$4` newest runs of
+/// message that waits, none of the `$4` newest deployments of a place, and no breaker, which looks at the `$5` newest runs of
 /// a runbook on a target, up to the last that surely helped.
 macro_rules! runs_over {
     ($and:literal) => {
         concat!(
-            "select r.id from runs r where r.incident is null and r.ended_at < $1 and ",
+            "select r.id from runs r where r.incident is null and r.ended_at < $2 and ",
             $and,
             " \
              and r.id <> (select max(id) from runs) \
@@ -72,30 +70,33 @@ macro_rules! runs_over {
              and not exists (select 1 from approvals a join cards c on c.subject = 'APR-' || a.id where a.run = r.id \
              and c.wanted > c.shown) \
              and not exists (select 1 from deployments d where d.run = r.id and not exists (select 1 from deployments n \
-             where n.service = d.service and n.environment = d.environment and n.id > d.id limit 1 offset $3 - 1)) \
+             where n.service = d.service and n.environment = d.environment and n.id > d.id limit 1 offset $4 - 1)) \
              and (exists (select 1 from runs n where n.runbook = r.runbook and n.service = r.service \
              and n.environment = r.environment and (n.ended_at, n.id) > (r.ended_at, r.id) and n.state = 'done' \
              and (n.cause is null or n.mutated_at is null)) \
              or exists (select 1 from runs n where n.runbook = r.runbook and n.service = r.service \
-             and n.environment = r.environment and (n.ended_at, n.id) > (r.ended_at, r.id) limit 1 offset $4 - 1)) \
-             order by r.ended_at, r.id limit $2"
+             and n.environment = r.environment and (n.ended_at, n.id) > (r.ended_at, r.id) limit 1 offset $5 - 1)) \
+             order by r.ended_at, r.id limit $3"
         )
     };
 }
 
-pub(super) const DUE_RUNS: &str = runs_over!("r.id > 0");
+/// Those after `$1`, which are not looked for by their numbers: those that are long over come first.
+pub(super) const DUE_RUNS: &str = runs_over!("+r.id > $1");
+/// Those of a list, which is no longer than a file takes.
+pub(super) const LISTED_RUNS: &str = runs_over!("r.id in (select cast(value as bigint) from json_each($1))");
 
 /// Runs of no incident, as many as go into one file, that ended before this time and may leave, in the order of their names.
 pub async fn due_runs(reader: &mut Reader, before: Time) -> Result<Vec<RunId>> {
-    let rows = reader.rows(DUE_RUNS, &run_binds(before)).await?;
+    let rows = reader.rows(DUE_RUNS, &run_binds(0.into(), before)).await?;
     let mut runs = rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect::<Result<Vec<_>>>()?;
     runs.sort_unstable();
     Ok(runs)
 }
 
-/// What [`DUE_RUNS`] is given.
-fn run_binds(before: Time) -> [Bind<'static>; 4] {
-    [before.into(), RUNS.into(), deployments::LOOKED_AT.into(), breaker::LOOKED_AT.into()]
+/// What these two are given, with what says which runs.
+fn run_binds(which: Bind<'_>, before: Time) -> [Bind<'_>; 5] {
+    [which, before.into(), RUNS.into(), deployments::LOOKED_AT.into(), breaker::LOOKED_AT.into()]
 }
 
 /// The entries, as many as go into one file, with which the system's timeline begins in the store and that are older than
@@ -113,13 +114,9 @@ pub async fn is_due(reader: &mut Reader, part: &Part, before: Time) -> Result<bo
     Ok(match part {
         Part::Incident(id) => reader.row(over!("i.id = $3"), &[before.into(), 1.into(), id.0.into()]).await?.is_some(),
         Part::Runs(runs) => {
-            let (Some(first), Some(last)) = (runs.iter().min(), runs.iter().max()) else { return Ok(false) };
-            let most = last.0 - first.0 + 1;
-            let [before, _, deployments, breaker] = run_binds(before);
-            let binds = [before, most.into(), deployments, breaker, first.0.into(), last.0.into()];
-            let rows = reader.rows(runs_over!("r.id between $5 and $6"), &binds).await?;
-            let due = rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect::<Result<BTreeSet<_>>>()?;
-            runs.iter().all(|run| due.contains(run))
+            let list = list(&runs.iter().map(|run| run.0).collect::<Vec<_>>())?;
+            let due = reader.rows(LISTED_RUNS, &run_binds((&list).into(), before)).await?;
+            due.len() == runs.len()
         }
         Part::Entries(seq) => due_entries(reader, before).await?.iter().any(|entry| entry.reference.seq == *seq),
     })

@@ -51,8 +51,9 @@ pub(super) async fn every(
         Ok(())
     })
     .await?;
+    list.page.sort(&mut shown);
     let mut pieces = vec!["[".into()];
-    pieces.extend(list.page.list(shown));
+    pieces.extend(Page::items(shown));
     pieces.push("]".into());
     Ok(list.page.answer(pieces))
 }
@@ -81,10 +82,11 @@ pub(super) async fn grouped(
     })
     .await?;
     let mut pieces = vec!["[".into()];
-    for (group, alerts) in groups {
+    for (group, mut alerts) in groups {
         if !with_muted && alerts.iter().all(|shown| shown.is_suppressed) {
             continue;
         }
+        list.page.sort(&mut alerts);
         let mut labels = group.values;
         labels.retain(|_, value| !value.is_empty());
         for (name, value) in [("service", group.service), ("environment", group.environment)] {
@@ -100,7 +102,7 @@ pub(super) async fn grouped(
             json!({ "name": channel }),
             json!({ "route": group.route }),
         )));
-        pieces.extend(list.page.list(alerts));
+        pieces.extend(Page::items(alerts));
         pieces.push("]}".into());
     }
     pieces.push("]".into());

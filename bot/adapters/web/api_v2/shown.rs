@@ -14,8 +14,10 @@ use crate::store::{self, alerts::Open};
 
 /// How much of an answer is sent at a time.
 const AT_A_TIME: usize = 64 * 1024;
-/// How long a sheet is: a single text of all alerts would be copied again and again as it grows.
-const SHEET: usize = 1024 * 1024;
+/// How long a sheet is. A single text of all alerts would be copied again and again as it grows; and what is as long as this
+/// the allocator gives back at once, where it keeps shorter ones for a while (jemalloc, `oversize_threshold`). Of a
+/// short list only the beginning of its sheet is in memory.
+const SHEET: usize = 8 * 1024 * 1024;
 /// How much of a sheet is left for its last alert; a longer one lengthens the sheet.
 const ROOM: usize = 16 * 1024;
 
@@ -110,9 +112,13 @@ impl Page {
         sheet.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 
-    /// A list of these alerts, ordered by their fingerprints.
-    pub(super) fn list(&self, mut alerts: Vec<Shown<'_>>) -> impl Iterator<Item = Piece> {
+    /// Puts these alerts in the order of their fingerprints.
+    pub(super) fn sort(&self, alerts: &mut [Shown<'_>]) {
         alerts.sort_unstable_by(|one, other| self.text(one.fingerprint).cmp(self.text(other.fingerprint)));
+    }
+
+    /// The items of a list of these alerts.
+    pub(super) fn items(alerts: Vec<Shown<'_>>) -> impl Iterator<Item = Piece> {
         let places = alerts.into_iter().map(|shown| shown.place).enumerate();
         // The first has no comma.
         places.map(|(number, place)| Place { start: place.start + u32::from(number == 0), ..place }).map(Piece::Written)

@@ -36,20 +36,21 @@ impl World {
     }
 
     /// Lets that much time pass at most until something is so; whether it came to be. A slow machine is borne with for as
-    /// long as time moves.
+    /// long as time moves, by a second at the least.
     pub(crate) async fn comes(&self, within: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
         let deadline = self.now() + within;
-        let mut moved = Instant::now();
+        let (mut stood, mut since) = (self.now(), Instant::now());
         while !is_so().await {
             let before = self.now();
             if before < deadline {
                 self.clock().step(deadline.since(before).min(STRIDE)).await;
             }
-            if self.now() > before {
-                moved = Instant::now();
-            } else if moved.elapsed() > Duration::from_secs(PATIENCE) {
+            if self.now().since(stood) >= Duration::from_secs(1) {
+                (stood, since) = (self.now(), Instant::now());
+            } else if since.elapsed() > Duration::from_secs(PATIENCE) {
                 return false;
-            } else {
+            }
+            if self.now() == before {
                 tokio::time::sleep(Duration::from_millis(10)).await; // bounded: by PATIENCE
             }
         }

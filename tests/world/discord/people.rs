@@ -242,6 +242,13 @@ impl Pending {
         self.shared.state().interaction(self.interaction).is_some_and(|found| found.answered.is_some())
     }
 
+    /// Whether the bot has said that an answer will come, to whoever asked alone.
+    pub(crate) fn is_deferred_for_caller(&self) -> bool {
+        let state = self.shared.state();
+        let message = state.interaction(self.interaction).and_then(|found| state.message(found.answer_message?));
+        message.is_some_and(|message| message.is_loading() && message.only_for.is_some())
+    }
+
     fn what(&self) -> String {
         let state = self.shared.state();
         let found = state.interaction(self.interaction);

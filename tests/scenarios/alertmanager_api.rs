@@ -60,7 +60,7 @@ async fn prometheus_sends_straight_to_the_bot() {
     assert!(url.contains("/graph?g0.expr="), "{url}");
 
     world.service.checkout.release("v42", false);
-    world.sees("/incident show incident:INC-1", "`monitoring` since").await;
+    world.sees("/incident timeline incident:INC-1", "to `monitoring`").await;
     assert_eq!(client.sees("/alerts").await, json!([]), "Prometheus has said that it is over");
     world.sees("/incident timeline incident:INC-1", "source prometheus").await;
     client.conforms().await;

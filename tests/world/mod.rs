@@ -51,8 +51,10 @@ pub(crate) use self::{
     runbooks::Shipped,
 };
 
-/// How long an effect is waited for.
-const PATIENCE: u64 = 20;
+/// How many seconds an effect is waited for.
+const PATIENCE: u64 = 60;
+/// How many seconds a story waits at its end for what is on its way to the chat, where it may stay on its way.
+const LEAVING: u64 = 20;
 /// Ports that are below those which the kernel gives away. <https://docs.kernel.org/networking/ip-sysctl.html>
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// How long the bot may take to end.
@@ -319,7 +321,7 @@ impl World {
     /// The world that is left can be read: its store, its timelines, its service.
     pub(crate) async fn finish(self) -> Self {
         // What was committed a moment ago is on its way to the chat.
-        until(PATIENCE, async || self.console("ana").sees("/bot outbox").await.contains("Nothing waits")).await;
+        until(LEAVING, async || self.console("ana").sees("/bot outbox").await.contains("Nothing waits")).await;
         let (status, length) = self.bot.stop().await.unwrap_or_else(|| panic!("the bot does not end"));
         assert!(status.success(), "the bot ended with {status}");
         assert!(length <= SHUTDOWN, "the bot took {length:?} to end");

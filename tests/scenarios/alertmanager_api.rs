@@ -40,7 +40,7 @@ async fn prometheus_sends_straight_to_the_bot() {
     if !is_installed("prometheus") {
         return left_out("Prometheus sending straight to the bot", "`prometheus`");
     }
-    let world = start(Config::default().quiet("3s")).await;
+    let world = start(Config::default()).await;
     let token = world.folder().join("secrets/prometheus");
     let alerting = shown("yaml", "alertmanagers:")
         .replace(ADDRESS, address(&world))

@@ -23,7 +23,7 @@ async fn a_slow_commit_is_answered_later_and_to_everybody() {
     assert!(!said.is_ephemeral && said.text().contains("INC-1"), "{}", said.text());
     let told = || {
         let effects = acme.discord.effects().into_iter();
-        effects.filter(|effect| effect.text.contains("declared")).map(|effect| effect.what).collect::<Vec<_>>()
+        effects.filter(|it| it.text.contains("declared **INC-1**")).map(|it| it.what).collect::<Vec<_>>()
     };
     // Whoever asked is answered alone first, and not twice.
     let is_told = async || told() == [What::Answered, What::FollowedUp, What::Deleted];

@@ -23,6 +23,7 @@ pub mod rules;
 pub mod runs;
 pub mod signs;
 pub mod silences;
+pub mod standby;
 pub mod timers;
 pub mod traces;
 #[cfg(test)]
@@ -33,8 +34,9 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use self::{
     alerts::{Receipt, lane::Lane},
     chat::{Call, Command, Does, Reply, START},
+    decide::Occurrence,
     ports::Clock,
-    traces::{Arrival, Traces},
+    traces::{Arrival, Followed, Traces},
 };
 pub use self::{
     context::{Context, View},
@@ -121,10 +123,24 @@ impl Engine {
 
     /// The same for deliveries of alerts, each with when it came in if that is to be shown.
     async fn submit_from(&self, input: Input, arrivals: Vec<Option<Arrival>>) -> crate::store::Result<Answer> {
-        if let Some(traces) = &self.traces {
-            return traces.follow(self, input, arrivals).await;
+        let (occurrence, followed) = self.occurrence(input, arrivals);
+        let answer = self.store.decide(occurrence).await?;
+        self.note(followed);
+        Ok(answer)
+    }
+
+    /// An input as it is decided on at this moment, with what is to be noted of it.
+    fn occurrence(&self, input: Input, arrivals: Vec<Option<Arrival>>) -> (Occurrence, Option<Followed>) {
+        let mut occurrence = Occurrence { input, now: self.now(), rules: self.rules(), told: None };
+        let followed = self.traces.is_some().then(|| Traces::follow(&mut occurrence, arrivals));
+        (occurrence, followed)
+    }
+
+    /// Notes a decision that was committed, if anybody looks at traces.
+    fn note(&self, followed: Option<Followed>) {
+        if let (Some(traces), Some(followed)) = (&self.traces, followed) {
+            traces.decided(followed, self.now());
         }
-        self.store.decide(decide::Occurrence { input, now: self.now(), rules: self.rules(), told: None }).await
     }
 
     /// Takes what a source says of alerts; the receipt means that it is durable.

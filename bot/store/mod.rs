@@ -52,7 +52,7 @@ use std::{
 };
 
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::{Notify, futures::Notified};
+use tokio::sync::{Notify, futures::Notified, mpsc};
 
 pub use self::{
     address::{Address, Server},
@@ -92,14 +92,16 @@ pub enum Wake {
     Delivery,
     /// Pages wait to be sent.
     Pages,
-    /// A run can go on.
+    /// A run waits for a worker.
     Runs,
+    /// What a run waits for beside its effects may have come.
+    Answers,
     /// A timer was set, perhaps an earlier one than all before.
     Timers,
 }
 
 impl Wake {
-    const ALL: [Wake; 4] = [Wake::Delivery, Wake::Pages, Wake::Runs, Wake::Timers];
+    const ALL: [Wake; 5] = [Wake::Delivery, Wake::Pages, Wake::Runs, Wake::Answers, Wake::Timers];
 
     /// The word by which other processes are told.
     fn word(self) -> &'static str {
@@ -107,6 +109,7 @@ impl Wake {
             Wake::Delivery => "delivery",
             Wake::Pages => "pages",
             Wake::Runs => "runs",
+            Wake::Answers => "answers",
             Wake::Timers => "timers",
         }
     }
@@ -135,6 +138,7 @@ pub(crate) struct Wakes {
     delivery: Notify,
     pages: Notify,
     runs: Notify,
+    answers: Notify,
     timers: Notify,
 }
 
@@ -144,12 +148,17 @@ impl Wakes {
             Wake::Delivery => &self.delivery,
             Wake::Pages => &self.pages,
             Wake::Runs => &self.runs,
+            Wake::Answers => &self.answers,
             Wake::Timers => &self.timers,
         }
     }
 
     fn wake(&self, wake: Wake) {
-        self.of(wake).notify_one();
+        match wake {
+            Wake::Delivery | Wake::Pages | Wake::Runs | Wake::Timers => self.of(wake).notify_one(),
+            // Each run waits for its own.
+            Wake::Answers => self.of(wake).notify_waiters(),
+        }
     }
 
     fn all(&self) {
@@ -215,7 +224,19 @@ impl Store {
         self.readers.begin().await.map_err(|fault| fault.about(&self.address))
     }
 
-    /// Completes after the next commit that wakes this kind of work. One wake that nobody waited for is kept.
+    /// Decides in every transaction that would wake this work, before it is committed: what is due by it is dealt with in
+    /// the same commit, and is woken only if the decision says so again. The decision is made anew each time, for as long
+    /// as somebody waits for its answers; none is made any more if there is nothing to make it from.
+    pub fn stand_by<D: Decision>(
+        &self,
+        due: Wake,
+        decision: impl Fn() -> Option<D> + Send + 'static,
+    ) -> mpsc::UnboundedReceiver<Result<D::Answer>> {
+        self.writer.stand_by(due, decision, Arc::clone(&self.address))
+    }
+
+    /// Completes after the next commit that wakes this kind of work. One wake that nobody waited for is kept, but for
+    /// [`Wake::Answers`], which wakes all who wait at that moment.
     pub fn woken(&self, wake: Wake) -> Notified<'_> {
         self.wakes.of(wake).notified()
     }

@@ -246,6 +246,20 @@ pub async fn renew(tx: &mut Tx, owner: &str, until: Time) -> Result<Vec<(RunId, 
     rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
 }
 
+/// Takes every run from this worker.
+pub async fn leave(tx: &mut Tx, owner: &str) -> Result<()> {
+    let left = tx
+        .execute(
+            "update runs set owner = null, lease_until = null where owner = $1 and state = 'running' and ended_at is null",
+            &[owner.into()],
+        )
+        .await?;
+    if left > 0 {
+        tx.wake(Wake::Runs);
+    }
+    Ok(())
+}
+
 /// The runs that this worker drives, each in its epoch.
 pub async fn driven_by(reader: &mut Reader, owner: &str) -> Result<Vec<(RunId, i64)>> {
     let rows = reader

@@ -240,9 +240,19 @@ impl Tx {
 
     /// Wakes this kind of work after the commit.
     pub fn wake(&mut self, wake: Wake) {
-        if !self.wakes.contains(&wake) {
+        if !self.will_wake(wake) {
             self.wakes.push(wake);
         }
+    }
+
+    /// Whether this kind of work is woken after the commit.
+    pub(super) fn will_wake(&self, wake: Wake) -> bool {
+        self.wakes.contains(&wake)
+    }
+
+    /// Takes it back that this kind of work is woken.
+    pub(super) fn let_sleep(&mut self, wake: Wake) {
+        self.wakes.retain(|other| *other != wake);
     }
 
     pub(super) fn take_wakes(&mut self) -> Vec<Wake> {

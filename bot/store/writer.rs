@@ -1,5 +1,5 @@
 //! The one writer: whatever is queued when a transaction has begun shares it and its fsync, and is answered after the
-//! commit.
+//! commit. What stands by for work that the transaction would wake is decided last.
 //!
 //! On a fault the shared transaction is rolled back and each decision runs alone, so that only the guilty one gets its
 //! fault; a decision that panics is such a fault. Nobody is answered before the commit returned; where its answer was
@@ -15,7 +15,9 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, ahead, connection::Connection, postgres, sqlite};
+use super::{
+    Address, Decision, Fault, FaultKind, Result, Tx, Wake, Wakes, ahead, connection::Connection, postgres, sqlite,
+};
 use crate::domain::ids::RunId;
 
 /// How many decisions may wait; more callers wait for a place.
@@ -27,6 +29,7 @@ const BATCH: usize = 256;
 #[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
+    standbys: Standbys,
     failing: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -44,13 +47,13 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, outcome: Result<()>);
 }
 
-struct Queued<D: Decision> {
+struct Queued<D: Decision, C> {
     decision: D,
     answer: Option<D::Answer>,
-    caller: oneshot::Sender<Result<D::Answer>>,
+    caller: C,
 }
 
-impl<D: Decision> Job for Queued<D> {
+impl<D: Decision, C: FnOnce(Result<D::Answer>) + Send> Job for Queued<D, C> {
     fn takes_on(&self) -> Option<RunId> {
         self.decision.takes_on()
     }
@@ -65,26 +68,57 @@ impl<D: Decision> Job for Queued<D> {
 
     fn finish(self: Box<Self>, outcome: Result<()>) {
         let Queued { answer, caller, .. } = *self;
-        let answer = outcome.and_then(|()| answer.ok_or_else(|| Fault::defect("a decision has no answer")));
-        // A caller that went away does not need its answer; what was decided is durable all the same.
-        drop(caller.send(answer));
+        caller(outcome.and_then(|()| answer.ok_or_else(|| Fault::defect("a decision has no answer"))));
     }
 }
+
+/// A decision that is made whenever others would wake its work.
+struct Standby {
+    due: Wake,
+    /// Makes the decision anew; nothing if nobody waits for its answers any more.
+    job: Box<dyn Fn() -> Option<Box<dyn Job>> + Send>,
+}
+
+/// The decisions that stand by.
+type Standbys = Arc<Mutex<Vec<Standby>>>;
 
 impl Writer {
     pub(super) fn start(hand: Hand, wakes: Arc<Wakes>) -> Self {
         let (queue, messages) = mpsc::channel(QUEUE);
-        let failing = Arc::new(Mutex::new(None));
-        tokio::spawn(write(hand, messages, wakes, Arc::clone(&failing)));
-        Self { queue, failing }
+        let (standbys, failing) = (Standbys::default(), Arc::new(Mutex::new(None)));
+        let waiting = Queue { messages, standbys: Arc::clone(&standbys), closing: None };
+        tokio::spawn(write(hand, waiting, wakes, Arc::clone(&failing)));
+        Self { queue, standbys, failing }
     }
 
     pub(super) async fn decide<D: Decision>(&self, decision: D) -> Result<D::Answer> {
         let (caller, answer) = oneshot::channel();
-        let job = Box::new(Queued { decision, answer: None, caller });
+        // A caller that went away does not need its answer; what was decided is durable all the same.
+        let job = Box::new(Queued { decision, answer: None, caller: |answer| drop(caller.send(answer)) });
         let stopping = || Fault::new(FaultKind::Stopping, "");
         self.queue.send(Message::Decide(job)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
+    }
+
+    /// Decides in every transaction that would wake this work.
+    pub(super) fn stand_by<D: Decision>(
+        &self,
+        due: Wake,
+        decision: impl Fn() -> Option<D> + Send + 'static,
+        address: Arc<Address>,
+    ) -> mpsc::UnboundedReceiver<Result<D::Answer>> {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let job = move || {
+            let decision = decision().filter(|_| !sender.is_closed())?;
+            let (sender, address) = (sender.clone(), Arc::clone(&address));
+            let caller = move |answer: Result<D::Answer>| {
+                // As above.
+                drop(sender.send(answer.map_err(|fault| fault.about(&address))));
+            };
+            Some(Box::new(Queued { decision, answer: None, caller }) as Box<dyn Job>)
+        };
+        self.standbys.lock().unwrap_or_else(PoisonError::into_inner).push(Standby { due, job: Box::new(job) });
+        answers
     }
 
     pub(super) fn failing_for(&self) -> Option<Duration> {
@@ -106,6 +140,7 @@ impl Writer {
 /// Decisions that wait.
 struct Queue {
     messages: mpsc::Receiver<Message>,
+    standbys: Standbys,
     /// Who waits for the end of everything that was queued before.
     closing: Option<oneshot::Sender<()>>,
 }
@@ -127,6 +162,21 @@ impl Queue {
         }
         let message = self.messages.try_recv().ok()?;
         self.opened(message)
+    }
+
+    /// What is to be decided in place of waking work.
+    fn standing_by(&self, tx: &mut Tx) -> Vec<Box<dyn Job>> {
+        let mut jobs = Vec::new();
+        self.standbys.lock().unwrap_or_else(PoisonError::into_inner).retain(|standby| {
+            if !tx.will_wake(standby.due) {
+                return true;
+            }
+            let Some(job) = (standby.job)() else { return false };
+            tx.let_sleep(standby.due);
+            jobs.push(job);
+            true
+        });
+        jobs
     }
 
     fn opened(&mut self, message: Message) -> Option<Box<dyn Job>> {
@@ -164,6 +214,13 @@ impl Together<'_> {
         ahead::read(tx, &runs).await?;
         for job in &mut self.jobs {
             job.run(tx).await?;
+        }
+        let standing_by = self.queue.as_ref().map(|queue| queue.standing_by(tx));
+        for mut job in standing_by.into_iter().flatten() {
+            let done = job.run(tx).await;
+            // Where it is the guilty one, it must be told from the others.
+            self.jobs.push(job);
+            done?;
         }
         Ok(())
     }
@@ -220,13 +277,7 @@ impl Hand {
     }
 }
 
-async fn write(
-    mut hand: Hand,
-    messages: mpsc::Receiver<Message>,
-    wakes: Arc<Wakes>,
-    failing: Arc<Mutex<Option<Instant>>>,
-) {
-    let mut queue = Queue { messages, closing: None };
+async fn write(mut hand: Hand, mut queue: Queue, wakes: Arc<Wakes>, failing: Arc<Mutex<Option<Instant>>>) {
     while let Some(first) = queue.next().await {
         let mut together = Together { jobs: vec![first], queue: Some(&mut queue) };
         let outcome = commit(&mut hand, &mut together, &wakes).await;

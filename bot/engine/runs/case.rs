@@ -34,7 +34,7 @@ use crate::{
         runs::{TIMER, facts, queue},
     },
     store::{
-        self, approvals, incidents, locks, restores,
+        self, Wake, approvals, incidents, locks, restores,
         runs::{self, Driven},
         steps, timers,
     },
@@ -289,6 +289,7 @@ impl<'c, 'r> Case<'c, 'r> {
     pub(super) async fn go_on(&mut self) -> store::Result<()> {
         self.run.hold = None;
         if self.is_in_flight() {
+            self.context.tx.wake(Wake::Answers);
             return self.save().await;
         }
         self.rest(RunState::Running, None).await

@@ -16,7 +16,7 @@ use crate::{
     },
     engine::{Context, incidents},
     store::{
-        self,
+        self, Wake,
         runs::{self, Claimed},
         timers,
     },
@@ -69,6 +69,10 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
                 };
                 taken.push(Taken { run: id, epoch, begun });
             }
+            if taken.len() == CLAIMED {
+                // There may be more.
+                context.tx.wake(Wake::Runs);
+            }
             Ok(Answer::Taken(taken))
         }
         Input::Renew { owner } => {
@@ -79,6 +83,10 @@ pub(in crate::engine) async fn decide(context: &mut Context<'_>, input: &Input) 
             for (run, epoch) in left {
                 runs::let_go(context.tx, *run, *epoch, owner).await?;
             }
+            Ok(Answer::Done)
+        }
+        Input::Leave { owner } => {
+            runs::leave(context.tx, owner).await?;
             Ok(Answer::Done)
         }
         Input::Step(step) => {

@@ -124,6 +124,11 @@ pub enum Input {
         /// The runs, each in the epoch in which they were taken over.
         runs: Vec<(RunId, i64)>,
     },
+    /// A worker ends, and drives nothing any more.
+    Leave {
+        /// The worker.
+        owner: String,
+    },
     /// A run goes on.
     Step(Step),
     /// A source asks for a run.

@@ -23,7 +23,7 @@ use crate::{
         runs::{StepKey, StepRecord},
         time::Time,
     },
-    engine::{self, Engine},
+    engine::{self, Engine, standby::Standby},
     store::{self, FaultKind, Wake, runs, steps},
 };
 
@@ -39,8 +39,19 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Drives runs until it is told to stop. What is in flight then is abandoned as an intent, which the journal keeps; other
 /// processes take the runs over at once.
 pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToken) {
+    if engine.store().is_alone() {
+        // No other process drives anything.
+        tokio::select! {
+            _ = ask(&engine, |_| Input::Orphan) => {}
+            () = stop.cancelled() => return,
+        }
+    }
     let owner = uuid::Uuid::now_v7().to_string();
     let renewed = engine.now();
+    let started = Standby::of(&engine, Wake::Runs, {
+        let (owner, ports) = (owner.clone(), Arc::clone(&ports));
+        move || engine::Input::Run(claim(&owner, &ports, true))
+    });
     let mut worker = Worker {
         engine,
         ports,
@@ -50,13 +61,15 @@ pub async fn work(engine: Arc<Engine>, ports: Arc<Ports>, stop: CancellationToke
         is_one_left: false,
         renewed,
         held_until: watch::Sender::new(renewed + LEASE),
+        started,
     };
     tokio::select! {
         () = worker.drive() => {}
         () = stop.cancelled() => {}
     }
+    worker.started.end();
     worker.tasks.shutdown().await;
-    if let Ok(Err(fault)) = tokio::time::timeout(FAREWELL, worker.let_go()).await {
+    if let Ok(Err(fault)) = tokio::time::timeout(FAREWELL, worker.leave()).await {
         tracing::warn!(%fault, "runs are taken over only when their leases have run out");
     }
 }
@@ -73,29 +86,37 @@ struct Worker {
     renewed: Time,
     /// Until when nobody else takes over what this worker drives.
     held_until: watch::Sender<Time>,
+    /// The runs that it took over in the commits that started them.
+    started: Standby,
 }
 
 impl Worker {
     async fn drive(&mut self) {
-        if self.engine.store().is_alone() {
-            // No other process drives anything.
-            ask(&self.engine, |_| Input::Orphan).await;
-        }
         let engine = Arc::clone(&self.engine);
+        let mut looks = true;
         loop {
             let woken = engine.store().woken(Wake::Runs);
-            let looked = in_time(self.left(), self.take_over()).await;
-            if let Err(why) = &looked {
+            if looks && let Err(why) = in_time(self.left(), self.take_over()).await {
                 tracing::error!(why, "runs cannot be taken over");
                 // Some may have been, all the same.
                 self.is_one_left = true;
             }
             // Who drives nothing has nothing to renew, and where nobody else drives anything, no lease of theirs runs out.
-            let may_rest = looked.is_ok() && self.driven.is_empty() && engine.store().is_alone();
-            tokio::select! {
-                () = woken => {}
-                () = engine.clock().sleep_until(self.renewed + RENEWED), if !may_rest => self.keep().await,
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+            let may_rest = !self.is_one_left && self.driven.is_empty() && engine.store().is_alone();
+            looks = tokio::select! {
+                () = woken => true,
+                () = engine.clock().sleep_until(self.renewed + RENEWED), if !may_rest => {
+                    self.keep().await;
+                    true
+                }
+                Some(started) = self.started.next() => {
+                    self.take_on(started);
+                    self.is_one_left
+                }
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    self.ended(ended);
+                    self.is_one_left
+                }
             }
         }
     }
@@ -123,30 +144,15 @@ impl Worker {
     /// Takes over what nobody drives, where there is such a run: all processes are woken, and one gets it.
     async fn take_over(&mut self) -> store::Result<()> {
         if std::mem::take(&mut self.is_one_left) {
+            let driven = self.driven();
             let ours = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
-            self.compare(ours).await?;
+            self.compare(&driven, ours).await?;
         }
         while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
             let asked = self.engine.now();
             let taken = self.claim().await?;
-            if self.driven.is_empty() {
-                self.renewed = asked;
-                self.held_until.send_replace(asked + LEASE);
-            }
             let is_all = taken.len() < CLAIMED;
-            for taken in taken {
-                let (run, epoch) = (taken.run, taken.epoch);
-                let driving = drive(
-                    Arc::clone(&self.engine),
-                    Arc::clone(&self.ports),
-                    (taken, self.owner.clone()),
-                    self.held_until.subscribe(),
-                );
-                let task = self.tasks.spawn(driving);
-                if let Some((_, _, old)) = self.driven.insert(run, (epoch, task.id(), task)) {
-                    old.abort();
-                }
-            }
+            self.set_to_work(asked, taken);
             if is_all {
                 return Ok(());
             }
@@ -154,30 +160,71 @@ impl Worker {
         Ok(())
     }
 
+    /// Drives what was taken over in the commit that started it.
+    fn take_on(&mut self, started: store::Result<(Time, engine::Answer)>) {
+        match started {
+            Ok((asked, engine::Answer::Run(Answer::Taken(taken)))) => self.set_to_work(asked, taken),
+            Ok(_) => {}
+            Err(fault) => {
+                tracing::warn!(%fault, "runs are taken over after the commit that started them");
+                self.is_one_left = true;
+            }
+        }
+    }
+
+    /// Drives runs whose leases began at this moment.
+    fn set_to_work(&mut self, asked: Time, taken: Vec<Taken>) {
+        if self.driven.is_empty() {
+            self.renewed = asked;
+            self.held_until.send_replace(asked + LEASE);
+        }
+        for taken in taken {
+            let (run, epoch) = (taken.run, taken.epoch);
+            let driving = drive(
+                Arc::clone(&self.engine),
+                Arc::clone(&self.ports),
+                (taken, self.owner.clone()),
+                self.held_until.subscribe(),
+            );
+            let task = self.tasks.spawn(driving);
+            if let Some((_, _, old)) = self.driven.insert(run, (epoch, task.id(), task)) {
+                old.abort();
+            }
+        }
+    }
+
+    /// The runs that its tasks drive, each in its epoch.
+    fn driven(&self) -> Vec<(RunId, i64)> {
+        self.driven.iter().map(|(run, (epoch, ..))| (*run, *epoch)).collect()
+    }
+
     /// Takes runs over, and begins those that are new by the way. One that cannot begin keeps the others from it only
     /// until its own task says so.
     async fn claim(&self) -> store::Result<Vec<Taken>> {
-        let claim = |begins| Input::Claim {
-            owner: self.owner.clone(),
-            begins,
-            is_halt_file_there: (self.ports.is_halt_file_there)(),
-        };
-        let answer = match self.submit(claim(true)).await {
-            Err(fault) if fault.kind == FaultKind::Defect => self.submit(claim(false)).await?,
+        let answer = match self.submit(claim(&self.owner, &self.ports, true)).await {
+            Err(fault) if fault.kind == FaultKind::Defect => {
+                self.submit(claim(&self.owner, &self.ports, false)).await?
+            }
             answer => answer?,
         };
         let engine::Answer::Run(Answer::Taken(taken)) = answer else { return Ok(Vec::new()) };
         Ok(taken)
     }
 
-    /// Stops driving what is no longer this worker's, and lets go of what none of its tasks drives.
-    async fn compare(&mut self, ours: Vec<(RunId, i64)>) -> store::Result<()> {
+    /// Stops driving what was driven before it was found out what is this worker's, and is not, and lets go of what none
+    /// of its tasks drives.
+    async fn compare(&mut self, driven: &[(RunId, i64)], ours: Vec<(RunId, i64)>) -> store::Result<()> {
+        // What was found to be its own may have been handed to it on the way.
+        while let Some(started) = self.started.at_hand() {
+            self.take_on(started);
+        }
         self.driven.retain(|run, (epoch, _, task)| {
-            let is_ours = ours.contains(&(*run, *epoch));
-            if !is_ours {
+            let run = (*run, *epoch);
+            let is_lost = driven.contains(&run) && !ours.contains(&run);
+            if is_lost {
                 task.abort();
             }
-            is_ours
+            !is_lost
         });
         let left: Vec<_> = ours.into_iter().filter(|(run, _)| !self.driven.contains_key(run)).collect();
         if !left.is_empty() {
@@ -198,18 +245,15 @@ impl Worker {
     }
 
     /// Lets others take over at once what this worker drove.
-    async fn let_go(&self) -> store::Result<()> {
-        let runs = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
-        if !runs.is_empty() {
-            self.submit(Input::LetGo { owner: self.owner.clone(), runs }).await?;
-        }
-        Ok(())
+    async fn leave(&self) -> store::Result<()> {
+        self.submit(Input::Leave { owner: self.owner.clone() }).await.map(drop)
     }
 
     async fn renew(&mut self) -> store::Result<()> {
+        let driven = self.driven();
         let renewed = self.submit(Input::Renew { owner: self.owner.clone() }).await?;
         let engine::Answer::Run(Answer::Driven(ours)) = renewed else { return Ok(()) };
-        self.compare(ours).await
+        self.compare(&driven, ours).await
     }
 
     async fn submit(&self, input: Input) -> store::Result<engine::Answer> {
@@ -233,6 +277,11 @@ impl Worker {
         };
         self.driven.retain(|_, (_, task, _)| *task != id);
     }
+}
+
+/// Asks for runs, and perhaps begins those that nobody has touched yet.
+fn claim(owner: &str, ports: &Ports, begins: bool) -> Input {
+    Input::Claim { owner: owner.to_owned(), begins, is_halt_file_there: (ports.is_halt_file_there)() }
 }
 
 /// How a task left its run.
@@ -274,7 +323,9 @@ async fn drive(
     };
     let mut in_hand: Vec<StepKey> = Vec::new();
     let mut in_flight = FuturesUnordered::new();
-    let mut woken = engine.store().woken(Wake::Runs);
+    let mut woken = engine.store().woken(Wake::Answers);
+    // What came between the commit that began the run and this moment woke nobody.
+    let mut has_missed = begun.is_some();
     let mut coming = if let Some(begun) = begun {
         begun
     } else {
@@ -304,10 +355,12 @@ async fn drive(
         let outcome = tokio::select! {
             Some(ended) = in_flight.next() => Some(ended),
             () = again, if again_at.is_some() => None,
-            () = woken, if listens => None,
+            () = woken, if listens && !has_missed => None,
+            () = std::future::ready(()), if listens && has_missed => None,
             else => return Left::AtWork,
         };
-        woken = engine.store().woken(Wake::Runs);
+        woken = engine.store().woken(Wake::Answers);
+        has_missed = false;
         if let Some((key, _)) = &outcome {
             in_hand.retain(|other| other != key);
         }

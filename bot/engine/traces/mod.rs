@@ -91,6 +91,17 @@ struct Decided {
     is_recalled: bool,
 }
 
+/// A decision that is followed until it is committed.
+#[derive(Clone)]
+pub(super) struct Followed {
+    what: String,
+    begun: Time,
+    told: Arc<Told>,
+    ended: Option<(RunId, StepKey)>,
+    deliveries: Vec<(Arc<Batch>, Arrival)>,
+    rules: Arc<Rules>,
+}
+
 impl Traces {
     /// Where spans about this store are noted, and what takes them from there. To be called before anything is written.
     ///
@@ -134,15 +145,10 @@ impl Traces {
         self.note(span.kind(Kind::Producer).failed(!is_taken));
     }
 
-    /// Decides on an input, and notes what came of it.
-    pub(super) async fn follow(
-        &self,
-        engine: &Engine,
-        input: Input,
-        arrivals: Vec<Option<Arrival>>,
-    ) -> store::Result<super::Answer> {
-        let (now, rules) = (engine.now(), engine.rules());
-        let deliveries = match &input {
+    /// What is noted of an occurrence once it is decided on.
+    pub(super) fn follow(occurrence: &mut Occurrence, arrivals: Vec<Option<Arrival>>) -> Followed {
+        let input = &occurrence.input;
+        let deliveries = match input {
             Input::Alerts(batches) => {
                 let arrived = batches.iter().zip(arrivals);
                 arrived.filter_map(|(batch, arrival)| Some((Arc::clone(batch), arrival?))).collect()
@@ -157,19 +163,23 @@ impl Traces {
             | Input::Silences(_)
             | Input::Deployment(_) => Vec::new(),
         };
-        let (what, ended) = (named(&input), ended(&input));
+        let (what, ended) = (named(input), ended(input));
         let told = Arc::new(Told::default());
-        let occurrence = Occurrence { input, now, rules: Arc::clone(&rules), told: Some(Arc::clone(&told)) };
-        let answer = engine.store().decide(occurrence).await?;
+        occurrence.told = Some(Arc::clone(&told));
+        Followed { what, begun: occurrence.now, told, ended, deliveries, rules: Arc::clone(&occurrence.rules) }
+    }
+
+    /// Notes what came of a decision that was committed by this time.
+    pub(super) fn decided(&self, followed: Followed, done: Time) {
+        let Followed { what, begun, told, ended, deliveries, rules } = followed;
         let told = told.take();
-        if !told.is_empty() || ended.is_some() {
-            let done = engine.now();
-            let decided = Decided { what, begun: now, done, told, ended, deliveries, rules, is_recalled: false };
-            if let Err(full) = self.decisions.try_send(decided) {
-                dropped(full.into_inner().told.len().max(1), "queue_full");
-            }
+        if told.is_empty() && ended.is_none() {
+            return;
         }
-        Ok(answer)
+        let decided = Decided { what, begun, done, told, ended, deliveries, rules, is_recalled: false };
+        if let Err(full) = self.decisions.try_send(decided) {
+            dropped(full.into_inner().told.len().max(1), "queue_full");
+        }
     }
 
     /// Makes an effect of a step: what it asks of others stands under the step's span, and tells them of it.
@@ -234,6 +244,7 @@ fn ended(input: &Input) -> Option<(RunId, StepKey)> {
             | runs::Input::Claim { .. }
             | runs::Input::Renew { .. }
             | runs::Input::LetGo { .. }
+            | runs::Input::Leave { .. }
             | runs::Input::Webhook(_),
         )
         | Input::Opened

@@ -168,7 +168,7 @@ impl Decision for Fill {
              '[]', '\"alert\"', i, '{}', '{}', '[]', 'old-' || i from n where i % 1000 = 1 and $3 > 0",
             "insert into incident_groups (group_key, incident) select group_key, id from incidents \
              where opened_at > $1 and opened_at <= $2 and $3 > 0",
-            "insert into alerts (key, state, last_seen, record) select printf('%08x%056d', i * 4294967295 / $3, i), \
+            "insert into alerts (key, state, last_seen, record) select printf('%08x%024d', i * 4294967295 / $3, i), \
              'resolved', i, printf('%.700c', 'x') from n",
             "insert into incident_alerts (incident, alert, alert_key, name, severity, episode, state, joined_at, fired_at) \
              select 1 + (id - 1) / 1000, id, key, 'Old', 3, 1, 'resolved', id, id from alerts \

@@ -3,8 +3,8 @@
 -- The record is the whole alert; the other columns are what is looked up by.
 -- The id is the store's own: rows about an alert stand in its order, where keys would scatter them over the whole table.
 create table alerts (
-    id integer not null primary key autoincrement,
-    key text not null unique,
+    id integer not null primary key,
+    key text not null,
     state text not null check (state in ('firing', 'resolved', 'stale')),
     -- When the passing of time may change it.
     due_at integer,
@@ -12,6 +12,10 @@ create table alerts (
     record text not null
 ) strict;
 
+-- Keys are hashes, so each new one changes a page of its index that no other does. What has resolved has an index of its
+-- own, so that a storm changes only the small one, however much lies behind. A key stands in one of them, once.
+create unique index alerts_present on alerts (key) where state <> 'resolved';
+create unique index alerts_past on alerts (key) where state = 'resolved';
 create index alerts_due on alerts (due_at) where due_at is not null;
 -- By the id and not by the key, so that a new alert is added at one end.
 create index alerts_open on alerts (state, id) where state <> 'resolved';

@@ -31,6 +31,7 @@ pub(super) struct Ahead {
     plans: HashSet<String>,
     standings: HashMap<(String, Target), Standing>,
     alerts: HashMap<AlertKey, Arc<Alert>>,
+    alert_ids: HashMap<AlertKey, Option<i64>>,
     incidents: HashMap<IncidentId, Incident>,
 }
 
@@ -50,6 +51,9 @@ impl Ahead {
         }
         if names(sql, "alerts") {
             self.alerts.clear();
+            if sql.starts_with("delete") {
+                self.alert_ids.clear();
+            }
         }
         if names(sql, "incidents") {
             self.incidents.clear();
@@ -78,6 +82,16 @@ impl Ahead {
     /// The alert, if it was read.
     pub(super) fn alert(&self, key: &AlertKey) -> Option<&Arc<Alert>> {
         self.alerts.get(key)
+    }
+
+    /// The store's own name for an alert, if it was looked for: none if it is not known.
+    pub(super) fn alert_id(&self, key: &AlertKey) -> Option<Option<i64>> {
+        self.alert_ids.get(key).copied()
+    }
+
+    /// Keeps the store's own name for an alert, which never changes; none if it is not known.
+    pub(super) fn keep_alert_id(&mut self, key: AlertKey, id: Option<i64>) {
+        self.alert_ids.insert(key, id);
     }
 
     /// The incident, if it was read.

@@ -26,22 +26,79 @@ pub async fn known<'a>(
     if let Some(alerts) = at_hand {
         return Ok(alerts);
     }
-    let rows = reader
-        .rows("select record from alerts where key in (select value from json_each($1))", &[(&list(&keys)?).into()])
-        .await?;
-    rows.iter().map(|row| alert(row).map(|alert| (alert.key.clone(), alert))).collect()
+    let mut known = BTreeMap::new();
+    let present =
+        "select id, record from alerts where state <> 'resolved' and key in (select value from json_each($1))";
+    let past = "select id, record from alerts where state = 'resolved' and key in (select value from json_each($1))";
+    for found_by in [present, past] {
+        let unknown: Vec<&AlertKey> = keys.iter().filter(|key| !known.contains_key(**key)).copied().collect();
+        if unknown.is_empty() {
+            break;
+        }
+        for row in reader.rows(found_by, &[(&list(&unknown)?).into()]).await? {
+            let alert = found(reader, &row)?;
+            known.insert(alert.key.clone(), alert);
+        }
+    }
+    for key in keys.into_iter().filter(|key| !known.contains_key(*key)) {
+        reader.ahead().keep_alert_id(key.clone(), None);
+    }
+    Ok(known)
+}
+
+/// The store's own names for these alerts; none for those that are not known.
+pub(super) async fn ids<'a>(
+    reader: &mut Reader,
+    keys: impl IntoIterator<Item = &'a AlertKey>,
+) -> Result<Vec<Option<i64>>> {
+    let keys: Vec<&AlertKey> = keys.into_iter().collect();
+    let unread: Vec<&AlertKey> = keys.iter().filter(|key| reader.ahead().alert_id(key).is_none()).copied().collect();
+    if !unread.is_empty() {
+        let rows = reader
+            .rows(
+                "select id, key from alerts where state <> 'resolved' and key in (select value from json_each($1)) \
+                 union all \
+                 select id, key from alerts where state = 'resolved' and key in (select value from json_each($1))",
+                &[(&list(&unread)?).into()],
+            )
+            .await?;
+        let mut found: BTreeMap<String, i64> =
+            rows.iter().map(|row| Ok((row.text("key")?, row.int("id")?))).collect::<Result<_>>()?;
+        for key in unread {
+            reader.ahead().keep_alert_id(key.clone(), found.remove(&key.0));
+        }
+    }
+    Ok(keys.iter().map(|key| reader.ahead().alert_id(key).flatten()).collect())
 }
 
 /// Writes these alerts as they stand.
 pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Arc<Alert>>, settings: &Settings) -> Result<()> {
-    let rows: Vec<(&Arc<Alert>, Option<Time>, String)> =
-        alerts.into_iter().map(|alert| Ok((alert, alert.due_at(settings), json(&**alert)?))).collect::<Result<_>>()?;
+    let alerts: Vec<&Arc<Alert>> = alerts.into_iter().collect();
+    let mut ids = ids(tx, alerts.iter().map(|alert| &alert.key)).await?;
+    if ids.contains(&None) {
+        let last = tx.row("select max(id) as id from alerts", &[]).await?;
+        let mut last = last.map_or(Ok(None), |row| row.opt_int("id"))?.unwrap_or(0);
+        for (alert, id) in alerts.iter().zip(&mut ids).filter(|(_, id)| id.is_none()) {
+            last += 1;
+            *id = Some(last);
+            tx.ahead().keep_alert_id(alert.key.clone(), *id);
+        }
+    }
+    let records: Vec<String> = alerts.iter().map(|alert| json(&***alert)).collect::<Result<_>>()?;
     tx.insert(
-        "insert into alerts (key, state, due_at, last_seen, record) values ($1, $2, $3, $4, $5) \
-         on conflict (key) do update set state = excluded.state, due_at = excluded.due_at, \
+        "insert into alerts (id, key, state, due_at, last_seen, record) values ($1, $2, $3, $4, $5, $6) \
+         on conflict (id) do update set state = excluded.state, due_at = excluded.due_at, \
          last_seen = excluded.last_seen, record = excluded.record",
-        rows.iter().map(|(alert, due_at, record)| {
-            [(&alert.key.0).into(), alert.state.word().into(), (*due_at).into(), alert.last_seen.into(), record.into()]
+        alerts.iter().zip(&ids).zip(&records).map(|((alert, id), record)| {
+            let (due_at, last_seen) = (alert.due_at(settings), alert.last_seen);
+            [
+                (*id).into(),
+                (&alert.key.0).into(),
+                alert.state.word().into(),
+                due_at.into(),
+                last_seen.into(),
+                record.into(),
+            ]
         }),
     )
     .await
@@ -50,9 +107,9 @@ pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Arc<Alert
 /// Up to `limit` alerts that the passing of time may have changed, those first that waited longest.
 pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Arc<Alert>>> {
     let rows = reader
-        .rows("select record from alerts where due_at <= $1 order by due_at limit $2", &[now.into(), limit.into()])
+        .rows("select id, record from alerts where due_at <= $1 order by due_at limit $2", &[now.into(), limit.into()])
         .await?;
-    rows.iter().map(alert).collect()
+    rows.iter().map(|row| found(reader, row)).collect()
 }
 
 /// When the passing of time may change an alert next.
@@ -234,8 +291,10 @@ pub async fn suppressions_of(reader: &mut Reader, alertname: &str, limit: i64) -
     let label = format!("\"alertname\":{}", json(&alertname)?);
     let rows = reader
         .rows(
-            "select suppressions.* from suppressions join alerts on alerts.key = suppressions.alert \
-             where instr(alerts.record, $1) > 0 order by last_at desc, alert, reason limit $2",
+            "select s.* from suppressions s where exists (select 1 from alerts a where a.state <> 'resolved' \
+             and a.key = s.alert and instr(a.record, $1) > 0) or exists (select 1 from alerts a \
+             where a.state = 'resolved' and a.key = s.alert and instr(a.record, $1) > 0) \
+             order by s.last_at desc, s.alert, s.reason limit $2",
             &[(&label).into(), limit.into()],
         )
         .await?;
@@ -253,8 +312,11 @@ fn suppression(row: &Row) -> Result<Suppression> {
     })
 }
 
-fn alert(row: &Row) -> Result<Arc<Alert>> {
-    row.json("record").map(Arc::new)
+/// The alert of this row, whose name in the store is kept.
+fn found(reader: &mut Reader, row: &Row) -> Result<Arc<Alert>> {
+    let alert: Arc<Alert> = row.json("record").map(Arc::new)?;
+    reader.ahead().keep_alert_id(alert.key.clone(), Some(row.int("id")?));
+    Ok(alert)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is mapped over an error")]

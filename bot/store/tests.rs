@@ -93,6 +93,36 @@ async fn only_the_guilty_decision_gets_its_fault() {
     assert_eq!(store.failing_for(), None, "a defect of a decision is no trouble with the file");
 }
 
+/// What would be woken is dealt with by the commit that makes it due, until nobody waits for what came of it any more.
+#[tokio::test]
+async fn what_stands_by_is_decided_in_the_commit_that_makes_its_work_due() {
+    let place = Home::new().await;
+    let store = Store::open(place.address()).await.unwrap();
+    store.woken(Wake::Delivery).now_or_never();
+    let mut heard = store.stand_by(Wake::Delivery, || Some(Add("behind it", Then::Meet(Arc::new(Barrier::new(1))))));
+    let first = store.decide(Add("first", Then::Succeed)).await.unwrap();
+    let behind = heard.try_recv().expect("its answer is there with the first one").unwrap();
+    assert_eq!((first.seq, behind.seq), (1, 2));
+    assert!(store.woken(Wake::Delivery).now_or_never().is_none(), "nothing is left to be woken for");
+    heard.close();
+    store.decide(Add("last", Then::Succeed)).await.unwrap();
+    store.woken(Wake::Delivery).now_or_never().expect("nobody stands by any more");
+    assert_eq!(texts(&store).await, ["first", "behind it", "last"]);
+}
+
+/// One that breaks harms nobody, and its work is woken.
+#[tokio::test]
+async fn what_stands_by_and_is_guilty_gets_its_fault_alone() {
+    let place = Home::new().await;
+    let store = Store::open(place.address()).await.unwrap();
+    store.woken(Wake::Delivery).now_or_never();
+    let mut heard = store.stand_by(Wake::Delivery, || Some(Add("guilty", Then::Panic)));
+    store.decide(Add("good", Then::Succeed)).await.unwrap();
+    assert!(heard.recv().await.unwrap().unwrap_err().to_string().contains("a decision panicked"));
+    store.woken(Wake::Delivery).now_or_never().expect("what was not dealt with is woken");
+    assert_eq!(texts(&store).await, ["good"]);
+}
+
 /// Makes nothing of a statement that fails.
 struct Careless(&'static str);
 

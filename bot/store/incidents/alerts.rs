@@ -12,7 +12,7 @@ use crate::{
         time::Time,
         timeline::EntryRef,
     },
-    store::{Fault, Reader, Result, Row, Tx, row::list},
+    store::{self, Fault, Reader, Result, Row, Tx, row::list},
 };
 
 /// An alert in an incident.
@@ -60,17 +60,18 @@ pub async fn put_alerts(tx: &mut Tx, changed: &[Changed]) -> Result<()> {
     if changed.is_empty() {
         return Ok(());
     }
+    let ids = store::alerts::ids(tx, changed.iter().map(|changed| &changed.member.key)).await?;
     let cleared_in: Vec<Option<String>> =
         changed.iter().map(|changed| changed.member.cleared_in.map(|entry| entry.to_string())).collect();
     tx.insert(
         "insert into incident_alerts (incident, alert_key, name, severity, episode, state, is_flapping, is_quiet, \
          joined_at, fired_at, cleared_at, cleared_in, silent_since, alert) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, (select id from alerts where key = $14)) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
          on conflict (incident, alert) do update set name = excluded.name, severity = excluded.severity, \
          episode = excluded.episode, state = excluded.state, is_flapping = excluded.is_flapping, \
          is_quiet = excluded.is_quiet, fired_at = excluded.fired_at, cleared_at = excluded.cleared_at, \
          cleared_in = excluded.cleared_in, silent_since = excluded.silent_since",
-        changed.iter().zip(&cleared_in).map(|(Changed { member, .. }, cleared_in)| {
+        changed.iter().zip(&ids).zip(&cleared_in).map(|((Changed { member, .. }, id), cleared_in)| {
             [
                 member.incident.0.into(),
                 (&member.key.0).into(),
@@ -85,7 +86,7 @@ pub async fn put_alerts(tx: &mut Tx, changed: &[Changed]) -> Result<()> {
                 member.cleared_at.into(),
                 cleared_in.as_deref().into(),
                 member.silent_since.into(),
-                (&member.key.0).into(),
+                (*id).into(),
             ]
         }),
     )
@@ -126,16 +127,15 @@ pub async fn of_alerts<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
 ) -> Result<Vec<Membership>> {
-    let keys: Vec<&AlertKey> = keys.into_iter().collect();
-    if keys.is_empty() {
+    let ids: Vec<i64> = store::alerts::ids(reader, keys).await?.into_iter().flatten().collect();
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
     let rows = reader
         .rows(
-            "select m.* from alerts a join incident_alerts m on m.alert = a.id and m.incident = \
-             (select max(incident) from incident_alerts where alert = a.id) \
-             where a.key in (select value from json_each($1))",
-            &[(&list(&keys)?).into()],
+            "select m.* from incident_alerts m where m.alert in (select cast(value as bigint) from json_each($1)) \
+             and m.incident = (select max(incident) from incident_alerts where alert = m.alert)",
+            &[(&list(&ids)?).into()],
         )
         .await?;
     rows.iter().map(membership).collect()
@@ -143,11 +143,9 @@ pub async fn of_alerts<'a>(
 
 /// The alert in this incident.
 pub async fn alert_in(reader: &mut Reader, id: IncidentId, key: &AlertKey) -> Result<Option<Membership>> {
+    let Some(alert) = store::alerts::ids(reader, [key]).await?.into_iter().flatten().next() else { return Ok(None) };
     let row = reader
-        .row(
-            "select * from incident_alerts where incident = $1 and alert = (select id from alerts where key = $2)",
-            &[id.0.into(), (&key.0).into()],
-        )
+        .row("select * from incident_alerts where incident = $1 and alert = $2", &[id.0.into(), alert.into()])
         .await?;
     row.as_ref().map(membership).transpose()
 }
@@ -157,13 +155,13 @@ pub async fn not_over<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
 ) -> Result<BTreeSet<AlertKey>> {
-    let keys: Vec<&AlertKey> = keys.into_iter().collect();
+    let ids: Vec<i64> = store::alerts::ids(reader, keys).await?.into_iter().flatten().collect();
     let rows = reader
         .rows(
-            "select distinct m.alert_key from alerts a join incident_alerts m on m.alert = a.id \
-             join incidents i on i.id = m.incident where a.key in (select value from json_each($1)) \
+            "select distinct m.alert_key from incident_alerts m join incidents i on i.id = m.incident \
+             where m.alert in (select cast(value as bigint) from json_each($1)) \
              and m.state <> 'resolved' and i.phase in ('triage', 'investigating', 'mitigating', 'monitoring')",
-            &[(&list(&keys)?).into()],
+            &[(&list(&ids)?).into()],
         )
         .await?;
     rows.iter().map(|row| Ok(AlertKey(row.text("alert_key")?))).collect()

@@ -95,7 +95,7 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[Text("scope"), Text("reason"), Text("actor"), Int("at")],
     },
     Table {
-        name: "alerts", key: &["key"], of_incident: None,
+        name: "alerts", key: &["id"], of_incident: None,
         columns: &[Int("id"), Text("key"), Text("state"), Int("due_at"), Int("last_seen"), Text("record")],
     },
     Table {

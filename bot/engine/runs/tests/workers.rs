@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -15,8 +17,16 @@ use super::{
     plans::TWICE,
 };
 use crate::{
-    domain::runs::{Reason, Run, RunState},
-    engine::runs::{Answer, Input, Ports, decide::LEASE, work::work},
+    domain::{
+        ids::IncidentId,
+        runs::{Reason, Run, RunState, StepState},
+        timeline::Chain,
+    },
+    engine::{
+        ports::{Program, ProgramOutcome, Programs},
+        runs::{Answer, Input, Ports, decide::LEASE, work::work},
+    },
+    store::timeline,
 };
 
 /// Starts a worker that is told by this whether the halt file is there; it works as long as the guard lives.
@@ -57,10 +67,10 @@ async fn a_worker_that_may_still_be_at_work_is_not_forgotten() {
 }
 
 /// Waits until the run rests, and gives it.
-async fn rests(bench: &Bench) -> Run {
+async fn rests(bench: &Bench, id: i64) -> Run {
     let coming = async {
         loop {
-            let run = bench.run(1).await;
+            let run = bench.run(id).await;
             if run.state != RunState::Running {
                 return run;
             }
@@ -82,10 +92,98 @@ async fn a_run_whose_task_broke_is_taken_up_again() {
         false
     });
     bench.alert("Errors", true).await;
-    assert_eq!(rests(&bench).await.state, RunState::InDoubt, "what was about to happen may have happened");
+    assert_eq!(rests(&bench, 1).await.state, RunState::InDoubt, "what was about to happen may have happened");
     bench.says("ana", "/runbook answer RUN-1 did-not-happen").await.unwrap();
-    assert_eq!(rests(&bench).await.state, RunState::Done);
+    assert_eq!(rests(&bench, 1).await.state, RunState::Done);
     assert_eq!(bench.world.service().sent.len(), 3);
+}
+
+/// A program that does not end before it is let.
+struct Lasting(Arc<Notify>);
+
+#[async_trait]
+impl Programs for Lasting {
+    async fn run(&self, _: Program) -> ProgramOutcome {
+        self.0.notified().await;
+        ProgramOutcome::Exited { code: 0, stdout: String::new(), stderr: String::new() }
+    }
+
+    async fn end(&self, _: &str) {}
+}
+
+/// Two lanes, one of which takes long, and one of which asks.
+const ASKS_MEANWHILE: &str = r#"
+name: asks-meanwhile
+mode: auto
+trigger: { chat: {} }
+target: { service: checkout, environment: production }
+steps:
+  - name: both
+    parallel:
+      long: [{ name: take long, action: shell, with: { argv: ["long"] }, timeout: 1m, repeat: safe }]
+      short:
+        - { name: are you sure, action: ask, with: { question: "Are you sure?", by: ["role:on-call"], expires: 10m } }
+        - { name: note it, action: set, with: { values: { noted: "true" } } }
+"#;
+
+/// Who answers is not kept waiting by what takes long in another lane.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_heard_while_something_else_is_in_flight() {
+    let mut bench = Bench::new(rules(&[ASKS_MEANWHILE])).await;
+    let ends = Arc::new(Notify::new());
+    bench.ports.programs = Arc::new(Lasting(Arc::clone(&ends)));
+    let _worker = worker(&bench, || false);
+    bench.says("ana", "/runbook run asks-meanwhile").await.unwrap();
+    let is_asked = async || bench.says("ana", "/runbook answer APR-1 approve").await.is_ok();
+    comes(is_asked).await;
+    let is_noted = async || bench.journal(1).await.0.iter().any(|it| it.action == "set" && it.state == StepState::Done);
+    comes(is_noted).await;
+    assert_eq!(bench.run(1).await.state, RunState::Running, "the other lane is at work");
+    ends.notify_one();
+    assert_eq!(rests(&bench, 1).await.state, RunState::Done);
+}
+
+/// A runbook whose only step takes long.
+const LONG: &str = r#"
+name: long
+mode: auto
+trigger: { alert: { match: ['alertname="Errors"'] } }
+target: { service: checkout, environment: production }
+steps: [{ name: take long, action: shell, with: { argv: ["long"] }, timeout: 1m, repeat: safe }]
+"#;
+
+/// From the moment at which an alert is acknowledged, what it starts is somebody's, and its first intent stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_alert_starts_is_begun_by_the_same_commit() {
+    let mut bench = Bench::new(rules(&[LONG])).await;
+    let ends = Arc::new(Notify::new());
+    bench.ports.programs = Arc::new(Lasting(Arc::clone(&ends)));
+    let _worker = worker(&bench, || false);
+    // By then it has looked for what is left from before.
+    bench.alert("Errors", true).await;
+    comes(async || bench.run(1).await.owner.is_some()).await;
+    ends.notify_one();
+    assert_eq!(rests(&bench, 1).await.state, RunState::Done);
+    bench.alert("Errors", false).await;
+    bench.trial.clock.pass(Duration::from_secs(1));
+    bench.alert("Errors", true).await;
+    let mut reader = bench.trial.engine.read().await.unwrap();
+    let told = timeline::newest(&mut reader, Chain::Incident(IncidentId(1)), 2).await.unwrap();
+    let kinds: Vec<&str> = told.iter().map(|entry| entry.draft.kind.as_str()).collect();
+    assert_eq!(kinds, ["run_triggered", "step_intended"]);
+    drop(reader);
+    ends.notify_one();
+    assert_eq!(rests(&bench, 2).await.state, RunState::Done);
+}
+
+/// Waits until it is so.
+async fn comes(is_so: impl AsyncFn() -> bool) {
+    let coming = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), coming).await.expect("it comes");
 }
 
 /// The file is the last resort: it counts also when it comes between the intent and the effect.
@@ -96,9 +194,9 @@ async fn a_halt_file_that_comes_after_the_intent_holds_the_run() {
     // It is not there when the intent is asked for, there right before the effect, and gone again after it.
     let _worker = worker(&bench, move || looks.fetch_add(1, Ordering::SeqCst) == 1);
     bench.alert("Errors", true).await;
-    let run = rests(&bench).await;
+    let run = rests(&bench, 1).await;
     assert_eq!((run.state, run.hold.map(|hold| hold.reason)), (RunState::Held, Some(Reason::HaltFile)));
     assert!(bench.world.service().sent.is_empty());
     bench.says("ana", "/runbook answer RUN-1 retry").await.unwrap();
-    assert_eq!((rests(&bench).await.state, bench.world.service().sent.len()), (RunState::Done, 3));
+    assert_eq!((rests(&bench, 1).await.state, bench.world.service().sent.len()), (RunState::Done, 3));
 }

@@ -15,7 +15,7 @@ use crate::domain::ids::AlertKey;
 
 /// The labels of an alert, by name. An empty value is the same as no label, so none is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+#[serde(from = "BTreeMap<String, String>")]
 pub struct Labels(BTreeMap<String, String>);
 
 impl Labels {
@@ -74,8 +74,20 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
 /// Written as matchers are: `{alertname="Disk", disk="d0"}`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        write!(f, "{{{}}}", parts.join(", "))
+        f.write_str("{")?;
+        for (place, (name, value)) in self.iter().enumerate() {
+            f.write_str(if place == 0 { "" } else { ", " })?;
+            f.write_str(name)?;
+            // Most values have nothing to escape, which is found out faster than each letter is looked at for it.
+            if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+                for part in ["=\"", value, "\""] {
+                    f.write_str(part)?;
+                }
+            } else {
+                write!(f, "={value:?}")?;
+            }
+        }
+        f.write_str("}")
     }
 }
 
@@ -108,16 +120,15 @@ impl Identity {
                 }
             }
         }
-        let mut key = hex::encode(hash.finalize());
-        key.truncate(32);
-        AlertKey(key)
+        let digest = hash.finalize();
+        AlertKey(hex::encode(digest.split_at(16).0))
     }
 
-    /// The labels without those of replicas, and the replica that spoke (`replica=a`; empty if none is named).
-    pub fn split(&self, labels: &Labels) -> (Labels, String) {
+    /// The labels without those of replicas.
+    pub fn shared(&self, labels: &Labels) -> Labels {
         let mut shared = labels.clone();
         shared.0.retain(|name, _| !self.replica_labels.contains(name));
-        (shared, self.replica(labels))
+        shared
     }
 
     /// The replica that spoke: `replica=a`; empty if none is named.
@@ -141,7 +152,8 @@ mod tests {
         let other = Labels::from_iter([("alertname", "Disk"), ("disk", "d1")]);
         assert_eq!(identity.key(&plain), identity.key(&replica));
         assert_ne!(identity.key(&plain), identity.key(&other));
-        assert_eq!(identity.split(&replica), (plain, "replica=b".to_owned()));
+        assert_eq!(identity.shared(&replica), plain);
+        assert_eq!(identity.replica(&replica), "replica=b");
     }
 
     #[test]

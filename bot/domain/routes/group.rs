@@ -41,7 +41,8 @@ impl GroupKey {
 
     /// The key as one text, the same for the same key and no other: what the store looks it up by.
     pub fn text(&self) -> String {
-        serde_json::json!([self.route, self.service, self.environment, self.values]).to_string()
+        // Texts and a map of texts are always written.
+        serde_json::to_string(&(&self.route, &self.service, &self.environment, &self.values)).unwrap_or_default()
     }
 }
 

@@ -118,7 +118,11 @@ impl Draft {
             kind: String,
         }
         let body = serde_json::to_string(event).unwrap_or_default();
-        let kind = serde_json::from_str(&body).map_or_else(|_| "unknown".to_owned(), |Kind { kind }| kind);
+        // The kind is written first; where it is not, all of it is read.
+        let first = body.strip_prefix("{\"kind\":\"").and_then(|rest| rest.split_once('"')).map(|(kind, _)| kind);
+        let kind = first.filter(|kind| !kind.contains('\\')).map(str::to_owned);
+        let read = || serde_json::from_str(&body).map_or_else(|_| "unknown".to_owned(), |Kind { kind }| kind);
+        let kind = kind.unwrap_or_else(read);
         Self { actor, source_at: None, kind, body, text: event.sentence() }
     }
 
@@ -165,8 +169,10 @@ pub fn chained(previous: &str, reference: EntryRef, at: Time, draft: &Draft) -> 
         &draft.body,
         &draft.text,
     );
+    let mut bytes = Vec::with_capacity(previous.len() + 2 * (draft.body.len() + draft.text.len()));
     // None of these fails to be written: they are texts and numbers.
-    hex::encode(Sha256::digest(serde_json::to_vec(&fields).unwrap_or_default()))
+    drop(serde_json::to_writer(&mut bytes, &fields));
+    hex::encode(Sha256::digest(&bytes))
 }
 
 /// Where a chain no longer fits together.

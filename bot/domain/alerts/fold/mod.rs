@@ -93,10 +93,10 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn tell(&mut self, what: What, alert: &Alert, cause: Option<(&Signal, Option<Time>)>) {
+    fn tell(&mut self, what: What, alert: &Arc<Alert>, cause: Option<(&Signal, Option<Time>)>) {
         let source = cause.map(|(signal, _)| signal.source.clone());
         let source_at = cause.and_then(|(_, at)| at);
-        self.list.push(Change { what, alert: Arc::new(alert.clone()), source, source_at });
+        self.list.push(Change { what, alert: Arc::clone(alert), source, source_at });
     }
 
     /// Keeps the alert as it stands, which the last change has told.
@@ -110,7 +110,7 @@ impl Changes {
         let last = alert.changes.last().copied().unwrap_or(alert.first_seen);
         if alert.flapping && now.since(last) >= settings.flapping_within {
             alert.flapping = false;
-            self.tell(What::FlappingEnded, alert, None);
+            self.tell(What::FlappingEnded, &Arc::new(alert.clone()), None);
         }
     }
 }
@@ -142,7 +142,7 @@ pub fn sweep<'a>(alerts: impl IntoIterator<Item = &'a Arc<Alert>>, now: Time, se
         believe(&mut changes, &mut alert, (now, settings));
         if alert.deadline().is_some_and(|deadline| deadline <= now) {
             alert.state = AlertState::Stale;
-            settle(&mut changes, What::WentStale, &mut alert, None, (now, settings));
+            alert = Alert::clone(&settle(&mut changes, What::WentStale, alert, None, (now, settings)));
         }
         if alert != **before {
             changes.alerts.insert(alert.key.clone(), Arc::new(alert));
@@ -166,7 +166,7 @@ pub fn after_deafness<'a>(alerts: impl IntoIterator<Item = &'a Arc<Alert>>, now:
             let own = voice.ends_at.map(|ends_at| ends_at.since(voice.heard_at)).filter(|window| !window.is_zero());
             voice.deadline = now + own.unwrap_or(usual);
         }
-        changes.tell(What::Extended, &alert, None);
+        changes.tell(What::Extended, &Arc::new(alert), None);
         changes.keep_last();
     }
     changes
@@ -185,10 +185,13 @@ fn take(
         match signal.says {
             Says::Firing { ends_at } => {
                 let what = fire(&mut alert, signal, ends_at, now, settings);
-                settle(changes, what, &mut alert, Some((signal, signal.starts_at)), (now, settings));
+                settle(changes, what, alert, Some((signal, signal.starts_at)), (now, settings));
                 changes.keep_last();
             }
-            Says::Resolved { at } => changes.tell(What::ResolvedUnknown, &alert, Some((signal, at))),
+            Says::Resolved { at } => {
+                hear(&mut alert, signal, now);
+                changes.tell(What::ResolvedUnknown, &Arc::new(alert), Some((signal, at)));
+            }
         }
         return;
     };
@@ -198,26 +201,28 @@ fn take(
         Says::Firing { ends_at } => (fire(&mut alert, signal, ends_at, now, settings), signal.starts_at),
         Says::Resolved { at } => (resolve(&mut alert, signal, at, now, settings), at),
     };
-    settle(changes, what, &mut alert, Some((signal, source_at)), (now, settings));
+    settle(changes, what, alert, Some((signal, source_at)), (now, settings));
     changes.keep_last();
 }
 
-/// Counts and tells a change, and whether it makes the alert flap.
+/// Counts and tells a change, and whether it makes the alert flap; the alert as it stands after it.
 fn settle(
     changes: &mut Changes,
     what: What,
-    alert: &mut Alert,
+    mut alert: Alert,
     cause: Option<(&Signal, Option<Time>)>,
     (now, settings): (Time, &Settings),
-) {
+) -> Arc<Alert> {
     let flapped = alert.flapping;
     if what.moves() {
-        count(alert, now, settings);
+        count(&mut alert, now, settings);
     }
-    changes.tell(what, alert, cause);
+    let alert = Arc::new(alert);
+    changes.tell(what, &alert, cause);
     if alert.flapping && !flapped {
-        changes.tell(What::FlappingStarted, alert, None);
+        changes.tell(What::FlappingStarted, &alert, None);
     }
+    alert
 }
 
 /// Counts a change of state: so many of them, close together, make the alert flap.
@@ -230,14 +235,14 @@ fn count(alert: &mut Alert, now: Time, settings: &Settings) {
     alert.flapping |= full && close;
 }
 
-/// An alert of which nothing is known yet.
+/// An alert of which nothing is known yet, and nothing was heard.
 fn unheard(key: AlertKey, signal: &Signal, now: Time, settings: &Settings) -> Alert {
     Alert {
         key,
-        labels: settings.replica_labels.split(&signal.labels).0,
-        annotations: signal.annotations.clone(),
-        generator_url: signal.generator_url.clone(),
-        source: signal.source.clone(),
+        labels: settings.replica_labels.shared(&signal.labels),
+        annotations: BTreeMap::new(),
+        generator_url: None,
+        source: String::new(),
         state: AlertState::Resolved,
         episode: 0,
         starts_at: signal.starts_at,
@@ -367,7 +372,7 @@ fn believe(changes: &mut Changes, alert: &mut Alert, (now, settings): (Time, &Se
         alert.fired_at = heard_at;
     }
     alert.resolved_at = None;
-    settle(changes, what, alert, None, (now, settings));
+    *alert = Alert::clone(&settle(changes, what, alert.clone(), None, (now, settings)));
 }
 
 /// The voice that speaks: the source, with its replica if it names one.

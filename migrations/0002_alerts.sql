@@ -13,7 +13,7 @@ create table alerts (
 ) strict;
 
 -- Keys are hashes, so each new one changes a page of its index that no other does. What has resolved has an index of its
--- own, so that a storm changes only the small one, however much lies behind. A key stands in one of them, once.
+-- own, so that a storm changes only the small one, however much lies behind. Whoever writes an alert looks in both first.
 create unique index alerts_present on alerts (key) where state <> 'resolved';
 create unique index alerts_past on alerts (key) where state = 'resolved';
 create index alerts_due on alerts (due_at) where due_at is not null;

@@ -98,6 +98,7 @@ impl Decision for Occurrence {
             Input::Alerts(batches) => {
                 let (receipts, news) = alerts::decide::receive(&mut context, batches).await?;
                 alerts_changed(&mut context, &news).await?;
+                alerts::decide::watch(&mut context).await?;
                 Ok(Answer::Received(receipts))
             }
             Input::Command(command, call) => carry_out(&mut context, command, call).await.map(Answer::Reply),

@@ -1,5 +1,6 @@
 //! What a transaction has read before it is asked for, or is asked for again: what many decisions need is read once, and
-//! what each of many needs is read together. Whatever writes to a table forgets what was read of it.
+//! what each of many needs is read together. Whatever writes to a table forgets what was read of it. Alerts that are still
+//! to be written are known here, too.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -51,7 +52,7 @@ impl Ahead {
         }
         if names(sql, "alerts") {
             self.alerts.clear();
-            if sql.starts_with("delete") {
+            if sql.starts_with("delete from alerts") {
                 self.alert_ids.clear();
             }
         }
@@ -79,14 +80,24 @@ impl Ahead {
         self.standings.retain(|(_, known), _| known != target);
     }
 
-    /// The alert, if it was read.
+    /// The alert, if it was read or is still to be written.
     pub(super) fn alert(&self, key: &AlertKey) -> Option<&Arc<Alert>> {
         self.alerts.get(key)
     }
 
-    /// The store's own name for an alert, if it was looked for: none if it is not known.
-    pub(super) fn alert_id(&self, key: &AlertKey) -> Option<Option<i64>> {
-        self.alert_ids.get(key).copied()
+    /// Keeps an alert as it stands.
+    pub(super) fn keep_alert(&mut self, alert: Arc<Alert>) {
+        self.alerts.insert(alert.key.clone(), alert);
+    }
+
+    /// Whether the store's own name for an alert was looked for.
+    pub(super) fn has_alert_id(&self, key: &AlertKey) -> bool {
+        self.alert_ids.contains_key(key)
+    }
+
+    /// The store's own name for an alert; none if it is not known, or was not looked for.
+    pub(super) fn alert_id(&self, key: &AlertKey) -> Option<i64> {
+        self.alert_ids.get(key).copied().flatten()
     }
 
     /// Keeps the store's own name for an alert, which never changes; none if it is not known.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Fault, Reader, Result, Row, Tx,
+    Bind, Fault, Reader, Result, Row, Tx,
     row::{json, list},
 };
 use crate::domain::{
@@ -26,18 +26,18 @@ pub async fn known<'a>(
     if let Some(alerts) = at_hand {
         return Ok(alerts);
     }
-    let mut known = BTreeMap::new();
-    let present =
-        "select id, record from alerts where state <> 'resolved' and key in (select value from json_each($1))";
-    let past = "select id, record from alerts where state = 'resolved' and key in (select value from json_each($1))";
-    for found_by in [present, past] {
+    let mut known: BTreeMap<AlertKey, Arc<Alert>> = BTreeMap::new();
+    for those in [PRESENT, PAST] {
         let unknown: Vec<&AlertKey> = keys.iter().filter(|key| !known.contains_key(**key)).copied().collect();
         if unknown.is_empty() {
             break;
         }
-        for row in reader.rows(found_by, &[(&list(&unknown)?).into()]).await? {
-            let alert = found(reader, &row)?;
-            known.insert(alert.key.clone(), alert);
+        let Some(row) = reader.row(those, &[(&list(&unknown)?).into()]).await? else { continue };
+        let Some(ids) = row.opt_text("ids")? else { continue };
+        let (ids, alerts): (Vec<i64>, Vec<Alert>) = (serde_json::from_str(&ids)?, row.json("records")?);
+        for (id, alert) in ids.into_iter().zip(alerts) {
+            reader.ahead().keep_alert_id(alert.key.clone(), Some(id));
+            known.insert(alert.key.clone(), Arc::new(alert));
         }
     }
     for key in keys.into_iter().filter(|key| !known.contains_key(*key)) {
@@ -46,62 +46,107 @@ pub async fn known<'a>(
     Ok(known)
 }
 
+/// Those of a list of keys that have not resolved, all in one row: a row costs more to hand over than to read.
+const PRESENT: &str = "select '[' || string_agg(cast(id as text), ',') || ']' as ids, \
+     '[' || string_agg(record, ',') || ']' as records \
+     from alerts where state <> 'resolved' and key in (select value from json_each($1))";
+/// Those of it that have.
+const PAST: &str = "select '[' || string_agg(cast(id as text), ',') || ']' as ids, \
+     '[' || string_agg(record, ',') || ']' as records \
+     from alerts where state = 'resolved' and key in (select value from json_each($1))";
+
 /// The store's own names for these alerts; none for those that are not known.
 pub(super) async fn ids<'a>(
     reader: &mut Reader,
     keys: impl IntoIterator<Item = &'a AlertKey>,
 ) -> Result<Vec<Option<i64>>> {
     let keys: Vec<&AlertKey> = keys.into_iter().collect();
-    let unread: Vec<&AlertKey> = keys.iter().filter(|key| reader.ahead().alert_id(key).is_none()).copied().collect();
+    let unread: Vec<&AlertKey> = keys.iter().filter(|key| !reader.ahead().has_alert_id(key)).copied().collect();
     if !unread.is_empty() {
         let rows = reader
             .rows(
-                "select id, key from alerts where state <> 'resolved' and key in (select value from json_each($1)) \
+                "select id, key from alerts where state = 'resolved' and key in (select value from json_each($1)) \
                  union all \
-                 select id, key from alerts where state = 'resolved' and key in (select value from json_each($1))",
+                 select id, key from alerts where state <> 'resolved' and key in (select value from json_each($1))",
                 &[(&list(&unread)?).into()],
             )
             .await?;
-        let mut found: BTreeMap<String, i64> =
-            rows.iter().map(|row| Ok((row.text("key")?, row.int("id")?))).collect::<Result<_>>()?;
+        let mut found: BTreeMap<String, i64> = BTreeMap::new();
+        for row in rows {
+            found.insert(row.text("key")?, row.int("id")?);
+        }
         for key in unread {
             reader.ahead().keep_alert_id(key.clone(), found.remove(&key.0));
         }
     }
-    Ok(keys.iter().map(|key| reader.ahead().alert_id(key).flatten()).collect())
+    Ok(keys.iter().map(|key| reader.ahead().alert_id(key)).collect())
 }
 
 /// Writes these alerts as they stand.
 pub async fn put<'a>(tx: &mut Tx, alerts: impl IntoIterator<Item = &'a Arc<Alert>>, settings: &Settings) -> Result<()> {
     let alerts: Vec<&Arc<Alert>> = alerts.into_iter().collect();
-    let mut ids = ids(tx, alerts.iter().map(|alert| &alert.key)).await?;
-    if ids.contains(&None) {
+    let ids = ids(tx, alerts.iter().map(|alert| &alert.key)).await?;
+    let mut last = if ids.contains(&None) {
         let last = tx.row("select max(id) as id from alerts", &[]).await?;
-        let mut last = last.map_or(Ok(None), |row| row.opt_int("id"))?.unwrap_or(0);
-        for (alert, id) in alerts.iter().zip(&mut ids).filter(|(_, id)| id.is_none()) {
+        last.map_or(Ok(None), |row| row.opt_int("id"))?.unwrap_or(0)
+    } else {
+        0
+    };
+    for alert in alerts {
+        let id = tx.ahead().alert_id(&alert.key).unwrap_or_else(|| {
             last += 1;
-            *id = Some(last);
-            tx.ahead().keep_alert_id(alert.key.clone(), *id);
-        }
+            last
+        });
+        tx.ahead().keep_alert_id(alert.key.clone(), Some(id));
+        tx.ahead().keep_alert(Arc::clone(alert));
+        let due_at = alert.due_at(settings);
+        tx.later().alerts.0.insert(id, Put { id, alert: Arc::clone(alert), due_at });
     }
-    let records: Vec<String> = alerts.iter().map(|alert| json(&***alert)).collect::<Result<_>>()?;
-    tx.insert(
-        "insert into alerts (id, key, state, due_at, last_seen, record) values ($1, $2, $3, $4, $5, $6) \
-         on conflict (id) do update set state = excluded.state, due_at = excluded.due_at, \
-         last_seen = excluded.last_seen, record = excluded.record",
-        alerts.iter().zip(&ids).zip(&records).map(|((alert, id), record)| {
-            let (due_at, last_seen) = (alert.due_at(settings), alert.last_seen);
-            [
-                (*id).into(),
-                (&alert.key.0).into(),
-                alert.state.word().into(),
-                due_at.into(),
-                last_seen.into(),
-                record.into(),
-            ]
-        }),
-    )
-    .await
+    Ok(())
+}
+
+/// The alerts that are still to be written, by the store's own names.
+#[derive(Default)]
+pub(super) struct Later(BTreeMap<i64, Put>);
+
+/// An alert as it is written.
+pub(super) struct Put {
+    id: i64,
+    alert: Arc<Alert>,
+    due_at: Option<Time>,
+}
+
+pub(super) const PUT: &str = "insert into alerts (id, key, state, due_at, last_seen, record) \
+     values ($1, $2, $3, $4, $5, $6) on conflict (id) do update set state = excluded.state, due_at = excluded.due_at, \
+     last_seen = excluded.last_seen, record = excluded.record";
+
+impl Later {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Put> {
+        std::mem::take(&mut self.0).into_values().collect()
+    }
+}
+
+impl Put {
+    /// All of it, as JSON.
+    pub(super) fn record(&self) -> Result<String> {
+        json(&*self.alert)
+    }
+
+    pub(super) fn row<'a>((put, record): (&'a Self, &'a String)) -> [Bind<'a>; 6] {
+        let alert = &put.alert;
+        [
+            put.id.into(),
+            (&alert.key.0).into(),
+            alert.state.word().into(),
+            put.due_at.into(),
+            alert.last_seen.into(),
+            record.into(),
+        ]
+    }
 }
 
 /// Up to `limit` alerts that the passing of time may have changed, those first that waited longest.
@@ -109,7 +154,13 @@ pub async fn due(reader: &mut Reader, now: Time, limit: i64) -> Result<Vec<Arc<A
     let rows = reader
         .rows("select id, record from alerts where due_at <= $1 order by due_at limit $2", &[now.into(), limit.into()])
         .await?;
-    rows.iter().map(|row| found(reader, row)).collect()
+    rows.iter()
+        .map(|row| {
+            let alert: Arc<Alert> = row.json("record").map(Arc::new)?;
+            reader.ahead().keep_alert_id(alert.key.clone(), Some(row.int("id")?));
+            Ok(alert)
+        })
+        .collect()
 }
 
 /// When the passing of time may change an alert next.
@@ -204,7 +255,7 @@ impl<'a> Open<'a> {
     }
 }
 
-/// How many alerts a page has: a row costs more to hand over than to read, and two pages are all that is in memory at once.
+/// How many alerts a page has; two pages are all that is in memory at once.
 const PAGE: i64 = 500;
 
 /// Shows every alert that is not over, one after the other.
@@ -310,13 +361,6 @@ fn suppression(row: &Row) -> Result<Suppression> {
         last_at: row.time("last_at")?,
         count: row.int("count")?,
     })
-}
-
-/// The alert of this row, whose name in the store is kept.
-fn found(reader: &mut Reader, row: &Row) -> Result<Arc<Alert>> {
-    let alert: Arc<Alert> = row.json("record").map(Arc::new)?;
-    reader.ahead().keep_alert_id(alert.key.clone(), Some(row.int("id")?));
-    Ok(alert)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is mapped over an error")]

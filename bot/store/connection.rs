@@ -7,19 +7,23 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{
+    Arguments, AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, sqlite::SqliteArguments,
+};
 
-use super::{Bind, Fault, FaultKind, Result, Row, dialect};
+use super::{Bind, Fault, FaultKind, Result, Row, behind::Behind, dialect};
 
 /// How long SQLite's thread is looked at before it is waited for.
 const SOON: Duration = Duration::from_micros(60);
+/// From how many rows on a statement is written while the decision goes on: fewer are written before it could be told.
+const MANY: usize = 64;
 /// How long a server may take to answer a statement, which it lets take 15 s.
 const ANSWER: Duration = Duration::from_secs(16);
 
 /// A connection in a transaction.
 pub(super) enum Connection {
     /// The one that writes.
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Behind),
     /// One that reads a snapshot, and goes back to its pool.
     SqliteSnapshot(Transaction<'static, Sqlite>),
     /// One that writes.
@@ -42,6 +46,20 @@ macro_rules! bound {
             Bind::Text(value) => query.bind(value.map(|text| legible(text.to_owned()))),
         })
     };
+}
+
+/// The values of a statement, for SQLite.
+fn values(binds: &[Bind<'_>]) -> Result<SqliteArguments> {
+    let mut values = SqliteArguments::default();
+    values.reserve(binds.len(), 0);
+    for bind in binds {
+        let added = match bind {
+            Bind::Int(value) => values.add(*value),
+            Bind::Text(value) => values.add(value.map(|text| legible(text.to_owned()))),
+        };
+        added.map_err(|error| Fault::defect(format!("a value cannot be bound: {error}")))?;
+    }
+    Ok(values)
 }
 
 /// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
@@ -75,12 +93,20 @@ async fn soon<T>(query: impl Future<Output = T>) -> T {
 }
 
 impl Connection {
-    fn own(&mut self) -> Own<'_> {
-        match self {
-            Connection::Sqlite(connection) => Own::Sqlite(connection),
+    /// The connection, once it is done with what it was given to write.
+    async fn own(&mut self) -> Result<Own<'_>> {
+        Ok(match self {
+            Connection::Sqlite(behind) => Own::Sqlite(behind.done().await?),
             Connection::SqliteSnapshot(transaction) => Own::Sqlite(transaction),
             Connection::Postgres(connection) => Own::Postgres(connection),
             Connection::PostgresSnapshot(transaction) => Own::Postgres(transaction),
+        })
+    }
+
+    /// Waits for what is being written, whatever comes of it.
+    pub(super) async fn settle(&mut self) {
+        if let Connection::Sqlite(behind) = self {
+            drop(behind.done().await);
         }
     }
 
@@ -91,7 +117,7 @@ impl Connection {
 
     /// Runs a statement; the number is how many rows it changed.
     pub(super) async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
-        let changed = match self.own() {
+        let changed = match self.own().await? {
             Own::Sqlite(own) => soon(bound!(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
             Own::Postgres(own) => {
                 answered(bound!(dialect::postgres(sql), binds).execute(own)).await.map(|done| done.rows_affected())
@@ -100,9 +126,16 @@ impl Connection {
         changed.map_err(|error| explain(error, sql))
     }
 
-    /// Writes so many rows by a statement whose `values (…)` stand for one.
+    /// Writes so many rows by a statement whose `values (…)` stand for one. Where there are many, it does so while the caller
+    /// goes on; what is asked next waits for it, and is told if it failed.
     pub(super) async fn write(&mut self, sql: &'static str, count: usize, binds: &[Bind<'_>]) -> Result<()> {
-        let done = match self.own() {
+        if let Connection::Sqlite(behind) = self
+            && (count >= MANY || behind.is_busy())
+        {
+            behind.write(dialect::for_rows(sql, count, true), values(binds)?).await;
+            return Ok(());
+        }
+        let done = match self.own().await? {
             Own::Sqlite(own) => soon(bound!(dialect::for_rows(sql, count, true), binds).execute(own)).await.map(drop),
             Own::Postgres(own) => {
                 answered(bound!(dialect::for_rows(sql, count, false), binds).execute(own)).await.map(drop)
@@ -113,7 +146,7 @@ impl Connection {
 
     /// All rows of a query.
     pub(super) async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
-        let rows = match self.own() {
+        let rows = match self.own().await? {
             Own::Sqlite(own) => {
                 soon(bound!(sql, binds).fetch_all(own)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
@@ -126,7 +159,7 @@ impl Connection {
 
     /// The row of a query that has at most one.
     pub(super) async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
-        let row = match self.own() {
+        let row = match self.own().await? {
             Own::Sqlite(own) => soon(bound!(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Sqlite)),
             Own::Postgres(own) => answered(bound!(dialect::postgres(sql), binds).fetch_optional(own))
                 .await
@@ -136,17 +169,21 @@ impl Connection {
     }
 
     /// The rows of a query one after the other, however many there are.
-    pub(super) fn stream<'c>(&'c mut self, sql: &'static str, binds: &[Bind<'_>]) -> BoxStream<'c, Result<Row>> {
-        let rows = match self.own() {
+    pub(super) async fn stream<'c>(
+        &'c mut self,
+        sql: &'static str,
+        binds: &[Bind<'_>],
+    ) -> Result<BoxStream<'c, Result<Row>>> {
+        let rows = match self.own().await? {
             Own::Sqlite(own) => bound!(sql, binds).fetch(own).map_ok(Row::Sqlite).boxed(),
             Own::Postgres(own) => bound!(dialect::postgres(sql), binds).fetch(own).map_ok(Row::Postgres).boxed(),
         };
-        rows.map_err(move |error| explain(error, sql)).boxed()
+        Ok(rows.map_err(move |error| explain(error, sql)).boxed())
     }
 
     /// Sends statements without values, all at once.
     pub(super) async fn send(&mut self, sql: &str) -> Result<()> {
-        let sent = match self.own() {
+        let sent = match self.own().await? {
             Own::Sqlite(own) => soon(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
             Own::Postgres(own) => answered(sqlx::raw_sql(AssertSqlSafe(sql)).execute(own)).await.map(drop),
         };
@@ -157,7 +194,7 @@ impl Connection {
     #[cfg(test)]
     pub(super) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        let prepared = match self.own() {
+        let prepared = match self.own().await? {
             Own::Sqlite(own) => own.prepare(AssertSqlSafe(sql).into_sql_str()).await.map(drop),
             Own::Postgres(own) => own.prepare(AssertSqlSafe(dialect::postgres(sql)).into_sql_str()).await.map(drop),
         };
@@ -165,7 +202,7 @@ impl Connection {
     }
 }
 
-fn explain(error: sqlx::Error, sql: &'static str) -> Fault {
+pub(super) fn explain(error: sqlx::Error, sql: &'static str) -> Fault {
     let fault = Fault::from(error);
     if fault.kind == FaultKind::Defect { Fault::defect(format!("{fault} in `{sql}`")) } else { fault }
 }

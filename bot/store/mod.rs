@@ -9,6 +9,7 @@ mod ahead;
 pub mod alerts;
 pub mod approvals;
 pub mod archives;
+mod behind;
 pub mod budgets;
 pub mod cards;
 mod connection;
@@ -61,7 +62,7 @@ pub use self::{
     row::{Bind, Row},
     tx::{Reader, Tx},
 };
-use self::{connection::Connection, election::Election};
+use self::{behind::Behind, connection::Connection, election::Election};
 use crate::domain::{ids::RunId, time::Time};
 
 /// The result of anything that touches the store.
@@ -200,7 +201,7 @@ impl Store {
         let (readers, hand, election) = match &*address {
             Address::File(path) => {
                 let opened = sqlite::open(path).await?;
-                let tx = Tx::over(Connection::Sqlite(Box::new(opened.writer)));
+                let tx = Tx::over(Connection::Sqlite(Behind::of(opened.writer)));
                 let hand = writer::Hand::Sqlite(Box::new(tx), opened.mover, opened.lock);
                 (Readers::Sqlite(opened.readers), hand, None)
             }
@@ -230,7 +231,7 @@ impl Store {
     pub fn stand_by<D: Decision>(
         &self,
         due: Wake,
-        decision: impl Fn() -> Option<D> + Send + 'static,
+        decision: impl Fn() -> Option<D> + Send + Sync + 'static,
     ) -> mpsc::UnboundedReceiver<Result<D::Answer>> {
         self.writer.stand_by(due, decision, Arc::clone(&self.address))
     }

@@ -260,14 +260,6 @@ pub async fn leave(tx: &mut Tx, owner: &str) -> Result<()> {
     Ok(())
 }
 
-/// The runs that this worker drives, each in its epoch.
-pub async fn driven_by(reader: &mut Reader, owner: &str) -> Result<Vec<(RunId, i64)>> {
-    let rows = reader
-        .rows("select id, epoch from runs where owner = $1 and state = 'running' and ended_at is null", &[owner.into()])
-        .await?;
-    rows.iter().map(|row| Ok((RunId(row.int("id")?), row.int("epoch")?))).collect()
-}
-
 /// Takes a run from this worker, unless it is another's by now, or in another epoch.
 pub async fn let_go(tx: &mut Tx, id: RunId, epoch: i64, owner: &str) -> Result<()> {
     tx.execute(

@@ -150,6 +150,57 @@ async fn a_statement_that_failed_is_not_passed_over() {
     assert_eq!(texts(&store).await, ["after"]);
 }
 
+/// Holds so many alerts back, with these names, each by a row of its own; says how many are held back by then, if it looks.
+struct Hold {
+    names: Vec<String>,
+    looks: bool,
+}
+
+impl Hold {
+    fn of(count: usize, looks: bool) -> Self {
+        Self { names: (0..count).map(|number| format!("alert {number}")).collect(), looks }
+    }
+}
+
+impl Decision for Hold {
+    type Answer = Option<i64>;
+
+    async fn decide(&self, tx: &mut Tx) -> Result<Option<i64>> {
+        let rows = self.names.iter().map(|name| [name.into(), NOW.into()]);
+        tx.insert("insert into silenced (alert, since) values ($1, $2)", rows).await?;
+        if !self.looks {
+            return Ok(None);
+        }
+        let row = tx.row("select count(*) as held from silenced", &[]).await?;
+        row.map(|row| row.int("held")).transpose()
+    }
+}
+
+/// What is written while the decision goes on is there for whatever it asks next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_sees_the_many_rows_that_it_wrote() {
+    let place = Home::new().await;
+    let store = Store::open(place.address()).await.unwrap();
+    assert_eq!(store.decide(Hold::of(1_000, true)).await.unwrap(), Some(1_000));
+}
+
+/// A row that cannot be written is told, also if it was one of many and nothing was asked after it; the others' commit stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_rows_that_cannot_be_written_is_told() {
+    let place = Home::new().await;
+    let store = Store::open(place.address()).await.unwrap();
+    for looks in [false, true] {
+        let mut twice = Hold::of(500, looks);
+        twice.names.push("alert 0".to_owned());
+        let (guilty, good) = tokio::join!(store.decide(twice), store.decide(Add("good", Then::Succeed)));
+        let fault = guilty.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Defect, "{fault}");
+        assert!(good.is_ok());
+    }
+    assert_eq!(store.decide(Hold::of(1, true)).await.unwrap(), Some(1), "nothing was kept of what failed");
+    assert_eq!(texts(&store).await, ["good", "good"]);
+}
+
 /// A list can be looked at while a change is being decided, and shows what was committed before.
 #[tokio::test]
 async fn readers_do_not_wait_for_the_writer() {

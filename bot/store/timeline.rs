@@ -6,6 +6,7 @@ use super::{
     Bind, Reader, Result, Row, Tx,
     connection::legible,
     row::{json, list},
+    tx::MUCH,
 };
 use crate::domain::{
     time::Time,
@@ -17,6 +18,8 @@ use crate::domain::{
 pub(super) struct Later {
     heads: HashMap<i64, (i64, String)>,
     entries: Vec<New>,
+    /// The chains whose ends have still to follow entries that are written.
+    grown: BTreeSet<i64>,
 }
 
 /// An entry as it is written.
@@ -40,16 +43,19 @@ pub(super) struct End {
 
 impl Later {
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.grown.is_empty()
     }
 
-    /// The entries, and the ends of their chains.
-    pub(super) fn take(&mut self) -> (Vec<New>, Vec<End>) {
-        let entries = std::mem::take(&mut self.entries);
-        let grown: BTreeSet<i64> = entries.iter().map(|entry| entry.reference.chain.number()).collect();
+    /// The entries; the ends of their chains are still to be written.
+    pub(super) fn take_entries(&mut self) -> Vec<New> {
+        self.grown.extend(self.entries.iter().map(|entry| entry.reference.chain.number()));
+        std::mem::take(&mut self.entries)
+    }
+
+    /// The ends of the chains whose entries were taken.
+    pub(super) fn take_ends(&mut self) -> Vec<End> {
         let end = |chain| self.heads.get(&chain).map(|(seq, hash)| End { chain, seq: *seq, hash: hash.clone() });
-        let ends = grown.into_iter().filter_map(end).collect();
-        (entries, ends)
+        std::mem::take(&mut self.grown).into_iter().filter_map(end).collect()
     }
 }
 
@@ -104,7 +110,7 @@ pub async fn open(tx: &mut Tx, chains: impl IntoIterator<Item = Chain>) -> Resul
 /// Adds an entry at the end of its chain and says how it is cited.
 pub async fn append(tx: &mut Tx, chain: Chain, now: Time, mut draft: Draft) -> Result<EntryRef> {
     open(tx, [chain]).await?;
-    let Later { heads, entries } = &mut tx.later().timeline;
+    let Later { heads, entries, .. } = &mut tx.later().timeline;
     let (seq, previous) = heads.entry(chain.number()).or_default();
     *seq += 1;
     let reference = EntryRef { chain, seq: *seq };
@@ -120,6 +126,9 @@ pub async fn append(tx: &mut Tx, chain: Chain, now: Time, mut draft: Draft) -> R
         text: draft.text,
         hash: previous.clone(),
     });
+    if entries.len() >= MUCH {
+        tx.write_much().await?;
+    }
     Ok(reference)
 }
 

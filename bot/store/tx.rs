@@ -1,20 +1,24 @@
 //! A transaction as the layers above see it: rows, statements, and the work to wake after the commit.
 //!
-//! What is written again and again (runs and their steps, entries, wishes for cards, timers) waits until the commit, or
-//! until a statement names its table, and is then written with one statement for each table, whatever decided it. What is
-//! read again and again is kept likewise, until something is written that could change it.
+//! What is written again and again (alerts, runs and their steps, entries, wishes for cards, timers) waits until the commit,
+//! until a statement names its table, or until there is much of it, and is then written with as few statements for each
+//! table, whatever decided it. What is read again and again is kept likewise, until something is written that could change
+//! it.
 
 use std::ops::{Deref, DerefMut};
 
 use futures::{TryStreamExt, stream::BoxStream};
 
 use super::{
-    Bind, Fault, Result, Row, Wake, ahead::Ahead, cards, connection::Connection, locks, runs, steps, timeline, timers,
+    Bind, Fault, Result, Row, Wake, ahead::Ahead, alerts, cards, connection::Connection, locks, runs, steps, timeline,
+    timers,
 };
 
 /// How many rows a statement writes, if there are more than the last of these; else as many as there are. So few statements
 /// have to be known, and none has too many values for either database.
-const AT_ONCE: [usize; 3] = [64, 32, 16];
+const AT_ONCE: [usize; 4] = [MUCH, 64, 32, 16];
+/// So many rows of a table are written without waiting for the commit.
+pub(super) const MUCH: usize = 256;
 
 /// Reads one consistent state.
 pub struct Reader {
@@ -29,6 +33,7 @@ pub struct Reader {
 /// What is still to be written, by table. A transaction that only reads has nothing here.
 #[derive(Default)]
 pub(super) struct Later {
+    pub(super) alerts: alerts::Later,
     pub(super) locks: locks::Later,
     pub(super) runs: runs::Later,
     pub(super) steps: steps::Later,
@@ -40,7 +45,8 @@ pub(super) struct Later {
 impl Later {
     /// Whether the statement has to come after what is still to be written.
     fn is_named_in(&self, sql: &str) -> bool {
-        (!self.locks.is_empty() && names(sql, "locks"))
+        (!self.alerts.is_empty() && names(sql, "alerts"))
+            || (!self.locks.is_empty() && names(sql, "locks"))
             || (!self.timeline.is_empty() && (names(sql, "timeline") || names(sql, "chains")))
             || (!self.cards.is_empty() && names(sql, "cards"))
             || (!self.timers.is_empty() && names(sql, "timers"))
@@ -102,15 +108,14 @@ impl Reader {
 
     /// Writes what has waited.
     async fn write_later(&mut self) -> Result<()> {
-        let Later { locks, runs, steps, timeline, cards, timers } = &mut self.later;
-        let (locks, runs, steps) = (locks.take(), runs.take(), steps.take());
-        let (entries, ends) = timeline.take();
+        self.write_much().await?;
+        let Later { locks, runs, steps, timeline, cards, timers, .. } = &mut self.later;
+        let (locks, runs, steps, ends) = (locks.take(), runs.take(), steps.take(), timeline.take_ends());
         let cards = cards.take();
         let (set, cleared) = timers.take()?;
         self.insert(locks::TAKE, locks.iter().map(locks::Taken::row)).await?;
         self.insert(runs::SAVE, runs.iter().map(runs::Saved::row)).await?;
         self.insert(steps::PUT, steps.iter().map(steps::Put::row)).await?;
-        self.insert(timeline::ADD, entries.iter().map(timeline::New::row)).await?;
         self.insert(timeline::END, ends.iter().map(timeline::End::row)).await?;
         self.insert(cards::WANT, cards.iter().map(cards::Wish::row)).await?;
         self.insert(timers::SET, set.iter().map(timers::Due::row)).await?;
@@ -118,6 +123,17 @@ impl Reader {
             self.run(timers::CLEAR, &[(&cleared).into()]).await?;
         }
         Ok(())
+    }
+
+    /// Writes that of which there is much in a storm, alerts and entries, as far as it is decided.
+    pub(super) async fn write_much(&mut self) -> Result<()> {
+        let alerts = self.later.alerts.take();
+        for alerts in alerts.chunks(MUCH) {
+            let records = alerts.iter().map(alerts::Put::record).collect::<Result<Vec<_>>>()?;
+            self.insert(alerts::PUT, alerts.iter().zip(&records).map(alerts::Put::row)).await?;
+        }
+        let entries = self.later.timeline.take_entries();
+        self.insert(timeline::ADD, entries.iter().map(timeline::New::row)).await
     }
 
     /// Writes rows by a statement whose `values (…)` stand for one.
@@ -165,21 +181,26 @@ impl Reader {
         mut see: impl FnMut(&Row) -> Result<()> + Send,
     ) -> Result<()> {
         self.catch_up(sql).await?;
-        let mut rows = self.stream(sql, binds);
-        let failed = loop {
-            match rows.try_next().await {
-                Ok(Some(row)) => see(&row)?,
-                Ok(None) => return Ok(()),
-                Err(fault) => break fault,
-            }
+        let failed = match self.stream(sql, binds).await {
+            Ok(mut rows) => loop {
+                match rows.try_next().await {
+                    Ok(Some(row)) => see(&row)?,
+                    Ok(None) => return Ok(()),
+                    Err(fault) => break fault,
+                }
+            },
+            Err(fault) => fault,
         };
-        drop(rows);
         self.noted(Err(failed))
     }
 
     /// The rows of a query one after the other, however many there are.
-    pub(super) fn stream<'r>(&'r mut self, sql: &'static str, binds: &[Bind<'_>]) -> BoxStream<'r, Result<Row>> {
-        self.connection.stream(sql, binds)
+    pub(super) async fn stream<'r>(
+        &'r mut self,
+        sql: &'static str,
+        binds: &[Bind<'_>],
+    ) -> Result<BoxStream<'r, Result<Row>>> {
+        self.connection.stream(sql, binds).await
     }
 
     /// Lets the database read a statement without running it.
@@ -222,13 +243,16 @@ impl Tx {
             return Err(fault);
         }
         self.reader.write_later().await?;
-        self.reader.connection.send(sql).await
+        // What was read is forgotten while the database makes the rest durable: of a storm, that takes its time.
+        let ahead = std::mem::take(&mut self.reader.ahead);
+        futures::join!(self.reader.connection.send(sql), async { drop(ahead) }).0
     }
 
     /// Takes back everything since the beginning.
     pub(super) async fn roll_back(&mut self) -> Result<()> {
         self.wakes.clear();
         self.forget();
+        self.reader.connection.settle().await;
         self.reader.connection.send("rollback").await
     }
 

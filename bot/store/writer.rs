@@ -73,10 +73,11 @@ impl<D: Decision, C: FnOnce(Result<D::Answer>) + Send> Job for Queued<D, C> {
 }
 
 /// A decision that is made whenever others would wake its work.
+#[derive(Clone)]
 struct Standby {
     due: Wake,
     /// Makes the decision anew; nothing if nobody waits for its answers any more.
-    job: Box<dyn Fn() -> Option<Box<dyn Job>> + Send>,
+    job: Arc<dyn Fn() -> Option<Box<dyn Job>> + Send + Sync>,
 }
 
 /// The decisions that stand by.
@@ -104,7 +105,7 @@ impl Writer {
     pub(super) fn stand_by<D: Decision>(
         &self,
         due: Wake,
-        decision: impl Fn() -> Option<D> + Send + 'static,
+        decision: impl Fn() -> Option<D> + Send + Sync + 'static,
         address: Arc<Address>,
     ) -> mpsc::UnboundedReceiver<Result<D::Answer>> {
         let (sender, answers) = mpsc::unbounded_channel();
@@ -117,7 +118,7 @@ impl Writer {
             };
             Some(Box::new(Queued { decision, answer: None, caller }) as Box<dyn Job>)
         };
-        self.standbys.lock().unwrap_or_else(PoisonError::into_inner).push(Standby { due, job: Box::new(job) });
+        self.standbys.lock().unwrap_or_else(PoisonError::into_inner).push(Standby { due, job: Arc::new(job) });
         answers
     }
 
@@ -166,16 +167,22 @@ impl Queue {
 
     /// What is to be decided in place of waking work.
     fn standing_by(&self, tx: &mut Tx) -> Vec<Box<dyn Job>> {
+        let standbys = || self.standbys.lock().unwrap_or_else(PoisonError::into_inner);
         let mut jobs = Vec::new();
-        self.standbys.lock().unwrap_or_else(PoisonError::into_inner).retain(|standby| {
+        let all = standbys().clone();
+        for standby in all {
             if !tx.will_wake(standby.due) {
-                return true;
+                continue;
             }
-            let Some(job) = (standby.job)() else { return false };
-            tx.let_sleep(standby.due);
-            jobs.push(job);
-            true
-        });
+            // One that cannot be made leaves it to whoever is woken.
+            let Ok(made) = std::panic::catch_unwind(AssertUnwindSafe(|| (standby.job)())) else { continue };
+            if let Some(job) = made {
+                tx.let_sleep(standby.due);
+                jobs.push(job);
+            } else {
+                standbys().retain(|other| !Arc::ptr_eq(&other.job, &standby.job));
+            }
+        }
         jobs
     }
 
@@ -266,8 +273,9 @@ impl Hand {
         match self {
             Hand::Sqlite(tx, mover, _lock) => {
                 mover.close().await;
-                if let Connection::Sqlite(connection) = tx.into_connection()
-                    && let Err(error) = sqlx::Connection::close(*connection).await
+                if let Connection::Sqlite(behind) = tx.into_connection()
+                    && let Some(connection) = behind.into_connection().await
+                    && let Err(error) = sqlx::Connection::close(connection).await
                 {
                     tracing::warn!(%error, "the store did not close cleanly");
                 }

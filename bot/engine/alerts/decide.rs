@@ -69,7 +69,8 @@ pub(super) fn sweep<'a>(context: &'a mut Context<'_>, _: &'a Due) -> BoxFuture<'
         }
         write(context, &changes).await?;
         let news: Vec<News> = changes.list.iter().filter_map(|change| tell(context, change, 0)).collect();
-        alerts_changed(context, &news).await
+        alerts_changed(context, &news).await?;
+        watch(context).await
     })
 }
 
@@ -77,7 +78,8 @@ pub(super) fn sweep<'a>(context: &'a mut Context<'_>, _: &'a Due) -> BoxFuture<'
 pub async fn after_deafness(context: &mut Context<'_>) -> store::Result<()> {
     let due = store::alerts::due(context.tx, context.now, i64::MAX).await?;
     let changes = alerts::after_deafness(&due, context.now, &context.rules.alerts);
-    write(context, &changes).await
+    write(context, &changes).await?;
+    watch(context).await
 }
 
 async fn is_new(context: &mut Context<'_>, batch: &Batch) -> store::Result<bool> {
@@ -98,7 +100,11 @@ async fn write(context: &mut Context<'_>, changes: &Changes) -> store::Result<()
         .iter()
         .filter_map(|change| Some((&change.alert.key, ignored_for(change.what)?, change.source.as_deref()?)))
         .collect();
-    store::alerts::suppressed(context.tx, &ignored, context.now).await?;
+    store::alerts::suppressed(context.tx, &ignored, context.now).await
+}
+
+/// Looks again when the next alert is due.
+pub async fn watch(context: &mut Context<'_>) -> store::Result<()> {
     match store::alerts::earliest_due(context.tx).await? {
         Some(at) => timers::set(context.tx, SWEEP, "", at).await,
         None => timers::clear(context.tx, SWEEP, "").await,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::store::{
     Address, Fault, FaultKind, Result, Tx,
+    behind::Behind,
     connection::Connection,
     migrations,
     restores::{self, Restored},
@@ -77,7 +78,10 @@ pub async fn import(
         let _rolled_back = tx.execute("rollback", &[]).await;
     }
     let closed = match tx.into_connection() {
-        Connection::Sqlite(connection) => sqlx::Connection::close(*connection).await,
+        Connection::Sqlite(behind) => match behind.into_connection().await {
+            Some(connection) => sqlx::Connection::close(connection).await,
+            None => Ok(()),
+        },
         Connection::Postgres(connection) => sqlx::Connection::close(*connection).await,
         Connection::SqliteSnapshot(_) | Connection::PostgresSnapshot(_) => Ok(()),
     };
@@ -92,7 +96,7 @@ async fn open(address: &Address) -> Result<(Tx, Option<File>)> {
         Address::File(path) => {
             let opened = sqlite::open(path).await?;
             opened.readers.close().await;
-            Ok((Tx::over(Connection::Sqlite(Box::new(opened.writer))), Some(opened.lock)))
+            Ok((Tx::over(Connection::Sqlite(Behind::of(opened.writer))), Some(opened.lock)))
         }
         Address::Server(server) => Ok((postgres::alone(server).await?, None)),
     }

@@ -68,7 +68,7 @@ pub async fn export(
     let head = Head::new(content, origin(reader).await?, at, at_work);
     let mut lines = Writing::begin(out, &head)?;
     for table in TABLES {
-        let mut rows = reader.stream(table.statements().all, &[]);
+        let mut rows = reader.stream(table.statements().all, &[]).await?;
         while let Some(row) = rows.try_next().await? {
             lines.row(table.name, &object(table.columns, &row)?)?;
         }

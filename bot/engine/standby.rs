@@ -37,7 +37,7 @@ impl Decision for Unasked {
 
 impl Standby {
     /// Decides on this input in every commit that would wake this work, until it is ended. The input is made anew each time.
-    pub fn of(engine: &Arc<Engine>, due: Wake, input: impl Fn() -> Input + Send + 'static) -> Self {
+    pub fn of(engine: &Arc<Engine>, due: Wake, input: impl Fn() -> Input + Send + Sync + 'static) -> Self {
         let deciding = Arc::downgrade(engine);
         let answers = engine.store().stand_by(due, move || {
             let (occurrence, followed) = deciding.upgrade()?.occurrence(input(), Vec::new());

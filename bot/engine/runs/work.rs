@@ -144,20 +144,27 @@ impl Worker {
     /// Takes over what nobody drives, where there is such a run: all processes are woken, and one gets it.
     async fn take_over(&mut self) -> store::Result<()> {
         if std::mem::take(&mut self.is_one_left) {
-            let driven = self.driven();
-            let ours = runs::driven_by(&mut self.engine.read().await?, &self.owner).await?;
-            self.compare(&driven, ours).await?;
+            self.renew().await?;
         }
         while runs::is_any_free(&mut self.engine.read().await?, &self.owner, self.engine.now()).await? {
             let asked = self.engine.now();
             let taken = self.claim().await?;
             let is_all = taken.len() < CLAIMED;
+            // Those that it got before have leases that end before.
+            self.take_on_all();
             self.set_to_work(asked, taken);
             if is_all {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Drives whatever was taken over in the commits that started it.
+    fn take_on_all(&mut self) {
+        while let Some(started) = self.started.at_hand() {
+            self.take_on(started);
+        }
     }
 
     /// Drives what was taken over in the commit that started it.
@@ -211,13 +218,11 @@ impl Worker {
         Ok(taken)
     }
 
-    /// Stops driving what was driven before it was found out what is this worker's, and is not, and lets go of what none
-    /// of its tasks drives.
+    /// Stops driving what was driven before it was decided what is this worker's, and is not, and lets go of what none of its
+    /// tasks drives.
     async fn compare(&mut self, driven: &[(RunId, i64)], ours: Vec<(RunId, i64)>) -> store::Result<()> {
-        // What was found to be its own may have been handed to it on the way.
-        while let Some(started) = self.started.at_hand() {
-            self.take_on(started);
-        }
+        // What commits before that one have handed to it is there by now.
+        self.take_on_all();
         self.driven.retain(|run, (epoch, _, task)| {
             let run = (*run, *epoch);
             let is_lost = driven.contains(&run) && !ours.contains(&run);

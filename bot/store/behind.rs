@@ -6,13 +6,10 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use sqlx::{
-    AssertSqlSafe, SqliteConnection,
-    sqlite::{SqliteArguments, SqliteQueryResult},
-};
+use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteArguments};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Fault, FaultKind, Result};
+use super::{Fault, FaultKind, Result, connection::explain};
 
 /// The connection.
 pub(super) struct Behind(Where);
@@ -95,10 +92,9 @@ async fn write(
 ) -> (Box<SqliteConnection>, Result<()>) {
     while let Some(Rows { sql, values }) = handed_over.recv().await {
         let writing = sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut *connection);
-        let written = AssertUnwindSafe(writing).catch_unwind().await;
-        let fault = match written {
-            Ok(Ok(SqliteQueryResult { .. })) => continue,
-            Ok(Err(error)) => super::connection::explain(error, sql),
+        let fault = match AssertUnwindSafe(writing).catch_unwind().await {
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) => explain(error, sql),
             Err(_) => Fault::defect(format!("writing broke in `{sql}`")),
         };
         return (connection, Err(fault));

@@ -110,7 +110,10 @@ impl Writer {
     ) -> mpsc::UnboundedReceiver<Result<D::Answer>> {
         let (sender, answers) = mpsc::unbounded_channel();
         let job = move || {
-            let decision = decision().filter(|_| !sender.is_closed())?;
+            if sender.is_closed() {
+                return None;
+            }
+            let decision = decision()?;
             let (sender, address) = (sender.clone(), Arc::clone(&address));
             let caller = move |answer: Result<D::Answer>| {
                 // As above.

@@ -77,6 +77,7 @@ impl Told {
 }
 
 /// A decision that was committed.
+#[derive(Clone)]
 struct Decided {
     /// What was decided on, in few words.
     what: String,
@@ -91,15 +92,11 @@ struct Decided {
     is_recalled: bool,
 }
 
-/// A decision that is followed until it is committed.
+/// A decision that is followed until it is committed, as far as it is known before.
 #[derive(Clone)]
 pub(super) struct Followed {
-    what: String,
-    begun: Time,
+    decided: Decided,
     told: Arc<Told>,
-    ended: Option<(RunId, StepKey)>,
-    deliveries: Vec<(Arc<Batch>, Arrival)>,
-    rules: Arc<Rules>,
 }
 
 impl Traces {
@@ -164,19 +161,20 @@ impl Traces {
             | Input::Deployment(_) => Vec::new(),
         };
         let (what, ended) = (named(input), ended(input));
+        let (begun, rules) = (occurrence.now, Arc::clone(&occurrence.rules));
+        let (done, told) = (begun, Vec::new());
+        let decided = Decided { what, begun, done, told, ended, deliveries, rules, is_recalled: false };
         let told = Arc::new(Told::default());
         occurrence.told = Some(Arc::clone(&told));
-        Followed { what, begun: occurrence.now, told, ended, deliveries, rules: Arc::clone(&occurrence.rules) }
+        Followed { decided, told }
     }
 
     /// Notes what came of a decision that was committed by this time.
     pub(super) fn decided(&self, followed: Followed, done: Time) {
-        let Followed { what, begun, told, ended, deliveries, rules } = followed;
-        let told = told.take();
-        if told.is_empty() && ended.is_none() {
+        let decided = Decided { done, told: followed.told.take(), ..followed.decided };
+        if decided.told.is_empty() && decided.ended.is_none() {
             return;
         }
-        let decided = Decided { what, begun, done, told, ended, deliveries, rules, is_recalled: false };
         if let Err(full) = self.decisions.try_send(decided) {
             dropped(full.into_inner().told.len().max(1), "queue_full");
         }

@@ -68,17 +68,8 @@ async fn a_worker_that_may_still_be_at_work_is_not_forgotten() {
 
 /// Waits until the run rests, and gives it.
 async fn rests(bench: &Bench, id: i64) -> Run {
-    let coming = async {
-        loop {
-            let run = bench.run(id).await;
-            if run.state != RunState::Running {
-                return run;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let rested = tokio::time::timeout(Duration::from_secs(20), coming).await;
-    rested.expect("the run is driven")
+    comes(async || bench.run(id).await.state != RunState::Running).await;
+    bench.run(id).await
 }
 
 /// A run whose task broke is still the worker's, by the store: nobody else takes it, so the worker itself must.
@@ -111,6 +102,15 @@ impl Programs for Lasting {
     async fn end(&self, _: &str) {}
 }
 
+/// A bot with a worker, whose programs end one after the other, each when it is let.
+async fn lasting(runbook: &str) -> (Bench, Arc<Notify>, DropGuard) {
+    let mut bench = Bench::new(rules(&[runbook])).await;
+    let ends = Arc::new(Notify::new());
+    bench.ports.programs = Arc::new(Lasting(Arc::clone(&ends)));
+    let worker = worker(&bench, || false);
+    (bench, ends, worker)
+}
+
 /// Two lanes, one of which takes long, and one of which asks.
 const ASKS_MEANWHILE: &str = r#"
 name: asks-meanwhile
@@ -129,10 +129,7 @@ steps:
 /// Who answers is not kept waiting by what takes long in another lane.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_heard_while_something_else_is_in_flight() {
-    let mut bench = Bench::new(rules(&[ASKS_MEANWHILE])).await;
-    let ends = Arc::new(Notify::new());
-    bench.ports.programs = Arc::new(Lasting(Arc::clone(&ends)));
-    let _worker = worker(&bench, || false);
+    let (bench, ends, _worker) = lasting(ASKS_MEANWHILE).await;
     bench.says("ana", "/runbook run asks-meanwhile").await.unwrap();
     let is_asked = async || bench.says("ana", "/runbook answer APR-1 choose choice:yes").await.is_ok();
     comes(is_asked).await;
@@ -155,10 +152,7 @@ steps: [{ name: take long, action: shell, with: { argv: ["long"] }, timeout: 1m,
 /// From the moment at which an alert is acknowledged, what it starts is somebody's, and its first intent stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_alert_starts_is_begun_by_the_same_commit() {
-    let mut bench = Bench::new(rules(&[LONG])).await;
-    let ends = Arc::new(Notify::new());
-    bench.ports.programs = Arc::new(Lasting(Arc::clone(&ends)));
-    let _worker = worker(&bench, || false);
+    let (bench, ends, _worker) = lasting(LONG).await;
     // By then it has looked for what is left from before.
     bench.alert("Errors", true).await;
     comes(async || bench.run(1).await.owner.is_some()).await;

@@ -6,7 +6,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteArguments};
+use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{Fault, FaultKind, Result, connection::explain};
@@ -25,8 +25,9 @@ enum Where {
 
 /// Rows that are to be written by one statement.
 struct Rows {
+    statement: Query<'static, Sqlite, SqliteArguments>,
+    /// How it is written for one row.
     sql: &'static str,
-    values: SqliteArguments,
 }
 
 impl Behind {
@@ -40,7 +41,7 @@ impl Behind {
     }
 
     /// Hands rows over to be written.
-    pub(super) async fn write(&mut self, sql: &'static str, values: SqliteArguments) {
+    pub(super) async fn write(&mut self, sql: &'static str, statement: Query<'static, Sqlite, SqliteArguments>) {
         if let Where::Here(_) = self.0
             && let Where::Here(connection) = std::mem::replace(&mut self.0, Where::Gone)
         {
@@ -49,7 +50,7 @@ impl Behind {
         }
         if let Where::Away { rows, .. } = &self.0 {
             // Where nobody takes them any more, the one who asks for the connection is told.
-            drop(rows.send(Rows { sql, values }));
+            drop(rows.send(Rows { statement, sql }));
             // No other thread of the runtime takes what was woken by this one, until it pauses.
             tokio::task::yield_now().await;
         }
@@ -90,8 +91,8 @@ async fn write(
     mut connection: Box<SqliteConnection>,
     mut handed_over: mpsc::UnboundedReceiver<Rows>,
 ) -> (Box<SqliteConnection>, Result<()>) {
-    while let Some(Rows { sql, values }) = handed_over.recv().await {
-        let writing = sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut *connection);
+    while let Some(Rows { statement, sql }) = handed_over.recv().await {
+        let writing = statement.execute(&mut *connection);
         let fault = match AssertUnwindSafe(writing).catch_unwind().await {
             Ok(Ok(_)) => continue,
             Ok(Err(error)) => explain(error, sql),

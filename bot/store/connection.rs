@@ -8,7 +8,8 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use sqlx::{
-    Arguments, AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, sqlite::SqliteArguments,
+    Arguments, AssertSqlSafe, Database, Encode, IntoArguments, PgConnection, Postgres, Sqlite, SqliteConnection,
+    Transaction, Type, query::Query,
 };
 
 use super::{Bind, Fault, FaultKind, Result, Row, behind::Behind, dialect};
@@ -38,19 +39,16 @@ enum Own<'c> {
     Postgres(&'c mut PgConnection),
 }
 
-/// Binds the values in their order.
-macro_rules! bound {
-    ($sql:expr, $binds:expr) => {
-        $binds.iter().fold(sqlx::query(AssertSqlSafe($sql)), |query, bind| match bind {
-            Bind::Int(value) => query.bind(*value),
-            Bind::Text(value) => query.bind(value.map(|text| legible(text.to_owned()))),
-        })
-    };
-}
-
-/// The values of a statement, for SQLite.
-fn values(binds: &[Bind<'_>]) -> Result<SqliteArguments> {
-    let mut values = SqliteArguments::default();
+/// A statement with its values, in their order.
+fn bound<DB>(sql: &'static str, binds: &[Bind<'_>]) -> Result<Query<'static, DB, DB::Arguments>>
+where
+    DB: Database<Arguments: IntoArguments<DB>>,
+    i64: Encode<'static, DB> + Type<DB>,
+    Option<i64>: Encode<'static, DB>,
+    String: Encode<'static, DB> + Type<DB>,
+    Option<String>: Encode<'static, DB>,
+{
+    let mut values = DB::Arguments::default();
     values.reserve(binds.len(), 0);
     for bind in binds {
         let added = match bind {
@@ -59,7 +57,7 @@ fn values(binds: &[Bind<'_>]) -> Result<SqliteArguments> {
         };
         added.map_err(|error| Fault::defect(format!("a value cannot be bound: {error}")))?;
     }
-    Ok(values)
+    Ok(sqlx::query_with(AssertSqlSafe(sql), values))
 }
 
 /// Text without the one character that PostgreSQL does not keep; the same on both, so that a store can move.
@@ -118,9 +116,9 @@ impl Connection {
     /// Runs a statement; the number is how many rows it changed.
     pub(super) async fn run(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64> {
         let changed = match self.own().await? {
-            Own::Sqlite(own) => soon(bound!(sql, binds).execute(own)).await.map(|done| done.rows_affected()),
+            Own::Sqlite(own) => soon(bound(sql, binds)?.execute(own)).await.map(|done| done.rows_affected()),
             Own::Postgres(own) => {
-                answered(bound!(dialect::postgres(sql), binds).execute(own)).await.map(|done| done.rows_affected())
+                answered(bound(dialect::postgres(sql), binds)?.execute(own)).await.map(|done| done.rows_affected())
             }
         };
         changed.map_err(|error| explain(error, sql))
@@ -132,13 +130,13 @@ impl Connection {
         if let Connection::Sqlite(behind) = self
             && (count >= MANY || behind.is_busy())
         {
-            behind.write(dialect::for_rows(sql, count, true), values(binds)?).await;
+            behind.write(sql, bound(dialect::for_rows(sql, count, true), binds)?).await;
             return Ok(());
         }
         let done = match self.own().await? {
-            Own::Sqlite(own) => soon(bound!(dialect::for_rows(sql, count, true), binds).execute(own)).await.map(drop),
+            Own::Sqlite(own) => soon(bound(dialect::for_rows(sql, count, true), binds)?.execute(own)).await.map(drop),
             Own::Postgres(own) => {
-                answered(bound!(dialect::for_rows(sql, count, false), binds).execute(own)).await.map(drop)
+                answered(bound(dialect::for_rows(sql, count, false), binds)?.execute(own)).await.map(drop)
             }
         };
         done.map_err(|error| explain(error, sql))
@@ -148,9 +146,9 @@ impl Connection {
     pub(super) async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>> {
         let rows = match self.own().await? {
             Own::Sqlite(own) => {
-                soon(bound!(sql, binds).fetch_all(own)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                soon(bound(sql, binds)?.fetch_all(own)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
-            Own::Postgres(own) => answered(bound!(dialect::postgres(sql), binds).fetch_all(own))
+            Own::Postgres(own) => answered(bound(dialect::postgres(sql), binds)?.fetch_all(own))
                 .await
                 .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
         };
@@ -160,8 +158,8 @@ impl Connection {
     /// The row of a query that has at most one.
     pub(super) async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>> {
         let row = match self.own().await? {
-            Own::Sqlite(own) => soon(bound!(sql, binds).fetch_optional(own)).await.map(|row| row.map(Row::Sqlite)),
-            Own::Postgres(own) => answered(bound!(dialect::postgres(sql), binds).fetch_optional(own))
+            Own::Sqlite(own) => soon(bound(sql, binds)?.fetch_optional(own)).await.map(|row| row.map(Row::Sqlite)),
+            Own::Postgres(own) => answered(bound(dialect::postgres(sql), binds)?.fetch_optional(own))
                 .await
                 .map(|row| row.map(Row::Postgres)),
         };
@@ -175,8 +173,8 @@ impl Connection {
         binds: &[Bind<'_>],
     ) -> Result<BoxStream<'c, Result<Row>>> {
         let rows = match self.own().await? {
-            Own::Sqlite(own) => bound!(sql, binds).fetch(own).map_ok(Row::Sqlite).boxed(),
-            Own::Postgres(own) => bound!(dialect::postgres(sql), binds).fetch(own).map_ok(Row::Postgres).boxed(),
+            Own::Sqlite(own) => bound(sql, binds)?.fetch(own).map_ok(Row::Sqlite).boxed(),
+            Own::Postgres(own) => bound(dialect::postgres(sql), binds)?.fetch(own).map_ok(Row::Postgres).boxed(),
         };
         Ok(rows.map_err(move |error| explain(error, sql)).boxed())
     }
